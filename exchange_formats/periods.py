@@ -1,0 +1,34 @@
+"""Calendar periods: the one meaning of "n months from d" (semantics §1)."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def add_months(start: date, months: int) -> date:
+    """The day ``months`` after ``start``, clamped to the month's end (31 Jan + 1 month = 28/29 Feb)."""
+    index = start.year * 12 + start.month - 1 + months
+    year, month = divmod(index, 12)
+    month += 1
+    return date(year, month, min(start.day, calendar.monthrange(year, month)[1]))
+
+
+def covers(start: date, months: int, day: date) -> bool:
+    """Whether a period of ``months`` from ``start`` covers ``day``; its last day is included."""
+    return start <= day <= add_months(start, months)
+
+
+def end_of_day(day: date) -> datetime:
+    """The last microsecond of ``day`` in Asia/Shanghai, as a UTC instant: what ``as_of`` means."""
+    return (datetime.combine(day + timedelta(days=1), time(), SHANGHAI) - timedelta(microseconds=1)).astimezone(UTC)
+
+
+def shanghai_date(instant: datetime) -> date:
+    """The calendar day of an aware ``instant`` in Asia/Shanghai."""
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return instant.astimezone(SHANGHAI).date()
