@@ -1,0 +1,182 @@
+"""Configuration documents: YAML read with the position of every key.
+
+Every problem of a file is collected as ``file:line:column key: …`` (architecture
+§5.5). YAML 1.2 core scalars only, so ``no`` and ``on`` stay words; decimals stay
+exact; anchors, aliases and tags are refused, so a document cannot grow when read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from exchange_formats.errors import ConfigurationError, Problem
+
+M = TypeVar("M", bound=BaseModel)
+Path_ = tuple[str | int, ...]
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_DECIMAL = re.compile(r"[-+]?[0-9]+\.[0-9]+")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WORDS: Mapping[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_MAXIMUM_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Document(Generic[M]):
+    """A validated document (``value`` is None where it broke its schema) and where its keys stand."""
+
+    file: str
+    value: M | None
+    problems: tuple[Problem, ...]
+    positions: Mapping[Path_, tuple[int, int]] = field(repr=False, default_factory=dict)
+
+    def problem(self, path: Path_, what: str, *, expected: str = "", got: str = "", hint: str = "") -> Problem:
+        """A problem found later (by a cross-check) at ``path`` of this document."""
+        line, column = _locate(self.positions, path)
+        return Problem(self.file, line, column, _dotted(path), what, expected, got, hint)
+
+
+def read_document(path: Path, schema: type[M], *, shown_as: str | None = None) -> Document[M]:
+    """Read ``path`` as ``schema``; never raises for what a person wrote: see ``Document.problems``."""
+    shown = shown_as or path.name
+    try:
+        raw = path.read_bytes()
+        if len(raw) > _MAXIMUM_BYTES:
+            return _broken(shown, "the file is too large", expected=f"at most {_MAXIMUM_BYTES} bytes")
+        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        return _broken(shown, f"the file cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        return _broken(shown, "the file is not UTF-8", got=f"byte {error.object[error.start]:#04x} at {error.start}")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        return Document(shown, None, (Problem(shown, line, column, "", f"not valid YAML: {error.problem}"),))
+    except (yaml.YAMLError, RecursionError) as error:
+        return _broken(shown, f"not valid YAML: {type(error).__name__}")
+    if node is None:
+        return _broken(shown, "the file is empty", expected=f"a {schema.__name__}")
+    reader = _Reader(shown)
+    data = reader.read(node, ())
+    if reader.problems:
+        return Document(shown, None, tuple(reader.problems), reader.positions)
+    try:
+        return Document(shown, schema.model_validate(data), (), reader.positions)
+    except ValidationError as error:
+        problems = tuple(_explain(shown, reader.positions, item) for item in error.errors(include_url=False))
+        return Document(shown, None, problems, reader.positions)
+
+
+def require_document(path: Path, schema: type[M]) -> M:
+    """``read_document`` for a file the package ships: raises ConfigurationError with every problem."""
+    document = read_document(path, schema)
+    if document.value is None:
+        raise ConfigurationError(f"{path.name} is not a valid {schema.__name__}", document.problems)
+    return document.value
+
+
+class _Reader:
+    """Turns a node tree into plain values, noting positions and collecting what is refused."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.positions: dict[Path_, tuple[int, int]] = {}
+        self.problems: list[Problem] = []
+        self._seen: set[int] = set()
+
+    def read(self, node: yaml.Node, path: Path_) -> Any:
+        self.positions.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if id(node) in self._seen:
+            return self._refuse(path, "anchors and aliases are not allowed", hint="write the value out")
+        self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._entries(node, path))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _entries(self, node: yaml.MappingNode, path: Path_) -> Iterator[tuple[str, Any]]:
+        keys: set[str] = set()
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = (*path, key)
+            if key in keys:
+                self.positions[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+                self._refuse(here, "the key is written twice")
+                continue
+            keys.add(key)
+            self.positions[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            yield key, self.read(value_node, here)
+
+    def _scalar(self, node: yaml.Node, path: Path_) -> object:
+        text = str(node.value)
+        if node.tag not in _PLAIN_TAGS:
+            return self._refuse(path, "tags are not allowed", got=node.tag)
+        if node.style is not None:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _DECIMAL.fullmatch(text):
+            return Decimal(text)
+        if _DATE.fullmatch(text):
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                return self._refuse(path, "no such day", expected="YYYY-MM-DD", got=text)
+        return text
+
+    def _refuse(self, path: Path_, what: str, *, expected: str = "", got: str = "", hint: str = "") -> None:
+        line, column = _locate(self.positions, path)
+        self.problems.append(Problem(self.file, line, column, _dotted(path), what, expected, got, hint))
+
+
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")
+)
+
+
+def _broken(file: str, what: str, *, expected: str = "", got: str = "") -> Document[Any]:
+    return Document(file, None, (Problem(file, 0, 0, "", what, expected, got),))
+
+
+def _locate(positions: Mapping[Path_, tuple[int, int]], path: Path_) -> tuple[int, int]:
+    """The position of ``path``, or of its nearest ancestor that is written in the file."""
+    while path and path not in positions:
+        path = path[:-1]
+    return positions.get(path, (1, 1))
+
+
+def _dotted(path: Path_) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _explain(file: str, positions: Mapping[Path_, tuple[int, int]], item: Any) -> Problem:
+    """One pydantic error as a Problem: discriminators and union branches drop out of the path."""
+    path: Path_ = tuple(part for part in item["loc"])
+    while path and path not in positions and path[:-1] not in positions:
+        path = path[:-1]
+    shown = path if path in positions else tuple(p for i, p in enumerate(path) if path[: i + 1] in positions)
+    line, column = _locate(positions, path)
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "missing":
+        return Problem(file, line, column, _dotted(path), "the key is missing", hint="add it")
+    if kind == "extra_forbidden":
+        return Problem(file, line, column, _dotted(path), "unknown key", hint="remove it or correct its spelling")
+    expected = str(context.get("expected") or context.get("pattern") or "")
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    got = "" if isinstance(item["input"], dict | list) else repr(item["input"])[:60]
+    return Problem(file, line, column, _dotted(shown), message, expected, got)
