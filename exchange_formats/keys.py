@@ -1,0 +1,71 @@
+"""Object keys of the lake (architecture §5.1): one function a kind of object, no key built elsewhere."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+BUCKET = "credit-lake"
+MANIFEST = re.compile(r"(?:^|/)manifest-([0-9a-f]{64})\.json$")
+
+
+def landing_prefix(department: str, dataset: str) -> str:
+    """Where all batches of one dataset of one department lie."""
+    return f"landing/department={department}/dataset={dataset}/"
+
+
+def batch_prefix(department: str, dataset: str, day: date, batch_id: str) -> str:
+    """Where one batch lies; ``day`` is the end of its window in Asia/Shanghai."""
+    return f"{landing_prefix(department, dataset)}date={day.isoformat()}/batch={batch_id}/"
+
+
+def rejects_key(department: str, dataset: str, day: date, batch_id: str) -> str:
+    """The rejects of one batch."""
+    folder = batch_prefix(department, dataset, day, batch_id).removeprefix("landing/")
+    return f"rejected/{folder}rejects.arrow"
+
+
+def part_name(number: int) -> str:
+    """File name of a part inside its batch."""
+    return f"part-{number:05d}.arrow"
+
+
+def manifest_name(sha256: str) -> str:
+    """A manifest is named by the digest of its own bytes."""
+    return f"manifest-{sha256}.json"
+
+
+def manifest_digest(key: str) -> str | None:
+    """The digest a manifest's key claims; None for any other object."""
+    match = MANIFEST.search(key)
+    return match[1] if match else None
+
+
+def outcome_key(department: str, dataset: str, day: date, attempt: str) -> str:
+    """The outcome record of one attempt to collect (clock, host, counts): a note, not evidence."""
+    return f"outcomes/department={department}/dataset={dataset}/date={day.isoformat()}/{attempt}.json"
+
+
+def domain_prefix(domain: str) -> str:
+    """Where all runs of one domain lie."""
+    return f"scored/domain={domain}/"
+
+
+def run_prefix(domain: str, as_of: date, run_id: str) -> str:
+    """Where one run's artefacts lie."""
+    return f"{domain_prefix(domain)}as_of={as_of.isoformat()}/run={run_id}/"
+
+
+def published_prefix(domain: str) -> str:
+    """Where all publications of one domain lie."""
+    return f"published/domain={domain}/"
+
+
+def plan_key(domain: str, run_id: str) -> str:
+    """What a publication will send; written before the first send."""
+    return f"{published_prefix(domain)}run={run_id}/plan.json"
+
+
+def receipt_key(domain: str, run_id: str) -> str:
+    """What the broker confirmed; written after the last confirm."""
+    return f"{published_prefix(domain)}run={run_id}/receipt.json"
