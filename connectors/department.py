@@ -1,0 +1,307 @@
+"""Department configuration: one YAML file is one participant (architecture §7).
+
+``connectors/departments/<id>.yaml`` says who the participant is, where its records
+come from, how its columns become the catalogue's, and what it receives. Adding a
+department is adding a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
+from exchange_formats.datasets import Dataset, Identifier, load_catalogue
+from exchange_formats.documents import Document, read_document
+from exchange_formats.errors import ConfigurationError, Problem
+
+DEPARTMENTS = Path(__file__).parent / "departments"
+
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_RATE = re.compile(r"([1-9]\d{0,3})/s")
+
+
+def _read_duration(value: object) -> object:
+    if isinstance(value, str) and len(value) > 2 and (match := _DURATION.fullmatch(value)):
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("not a duration; expected ISO 8601 such as PT30M, PT6H or P1D")
+
+
+def _read_rate(value: object) -> object:
+    if isinstance(value, str) and (match := _RATE.fullmatch(value)):
+        return int(match[1])
+    raise ValueError("not a rate; expected requests a second such as 5/s")
+
+
+Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
+Rate = Annotated[int, BeforeValidator(_read_rate)]
+SourceColumn = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Owner(_Strict):
+    """Who answers for the data; ``contact`` is shown on DAGs and in alarms."""
+
+    team: str
+    contact: str
+
+
+class SqlSource(_Strict):
+    """A database docked to the gateway (GB/T 39443 database docking); PostgreSQL protocol."""
+
+    kind: Literal["sql"]
+    connection: Identifier
+    timeout: Duration = timedelta(minutes=10)
+
+
+class HttpSource(_Strict):
+    """An API (GB/T 39443 service mode)."""
+
+    kind: Literal["http"]
+    connection: Identifier
+    dialect: Literal["provincial_sharing"]
+    rate_limit: Rate = 5
+    timeout: Duration = timedelta(seconds=30)
+
+
+class FileSource(_Strict):
+    """A folder that a department drops files into (GB/T 39443 file mode)."""
+
+    kind: Literal["files"]
+    connection: Identifier
+
+
+Source = Annotated[SqlSource | HttpSource | FileSource, Field(discriminator="kind")]
+
+
+class Table(_Strict):
+    """One table or view; rows are read in ``order_by`` order, so that a repeat reads the same rows in the same order."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")]
+    order_by: Annotated[tuple[SourceColumn, ...], Field(min_length=1)]
+
+
+class Request(_Strict):
+    """One paged endpoint of an API."""
+
+    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]+$")]
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = 500
+    parameters: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Files(_Strict):
+    """Files of one dataset below the drop folder; ``encoding`` holds for CSV."""
+
+    pattern: Annotated[str, Field(pattern=r"^[^/][^\\]*$")]
+    format: Literal["csv", "xlsx"]
+    encoding: Literal["utf-8", "gb18030"] = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    sheet: str | None = None
+
+    @model_validator(mode="after")
+    def _stay_below(self) -> Files:
+        if ".." in Path(self.pattern).parts:
+            raise ValueError("a pattern stays below the drop folder: '..' is not allowed")
+        return self
+
+
+class Watermark(_Strict):
+    """The source column that says when a row changed; each pull looks back ``overlap`` behind the last one."""
+
+    field: SourceColumn
+    overlap: Duration = timedelta(0)
+
+
+class Snapshot(_Strict):
+    """The source always hands over its full state: keys it no longer holds are revoked (semantics §2)."""
+
+    min_ratio: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.9")
+
+
+class Rule(_Strict):
+    """One classification: the first rule whose condition holds gives the code."""
+
+    code: Annotated[str, Field(pattern=r"^[0-9a-z_]{2,40}$")]
+    when: str
+
+
+class Column(_Strict):
+    """How one catalogue column is filled: from a source column, a constant, or by classification."""
+
+    source: Annotated[SourceColumn | None, Field(alias="from")] = None
+    unit: Literal["元", "万元", "分"] | None = None
+    codes: Mapping[str, str] | None = None
+    formats: tuple[str, ...] | None = None
+    value: str | None = None
+    classify: tuple[Rule, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_form(cls, value: Any) -> Any:
+        return {"from": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_one_origin(self) -> Column:
+        if sum(origin is not None for origin in (self.source, self.value, self.classify)) != 1:
+            raise ValueError("a column needs exactly one of: from, value, classify")
+        return self
+
+
+class DatasetMapping(_Strict):
+    """How one dataset is pulled from the department's system and mapped to the catalogue."""
+
+    table: Table | None = None
+    request: Request | None = None
+    files: Files | None = None
+    watermark: Watermark | None = None
+    snapshot: Snapshot | None = None
+    key: Annotated[tuple[SourceColumn, ...], Field(min_length=1)]
+    party: SourceColumn | None = None
+    supersedes: SourceColumn | None = None
+    columns: Mapping[str, Column]
+    ignore: tuple[SourceColumn, ...] = ()
+    null_spellings: tuple[str, ...] = ("", "\\N", "N/A", "NULL", "null", "暂无", "无")
+    sentinel_dates: tuple[str, ...] = ("9999-09-09", "9999-12-31", "2099-12-31", "1900-01-01", "1899-12-31")
+    on_unknown_column: Literal["stop", "report"] = "stop"
+    on_contract_break: Literal["reject_rows", "stop"] = "reject_rows"
+    max_reject_ratio: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Every source column this mapping reads, in a stable order and without repeats."""
+        named = [*self.key, *(column.source for column in self.columns.values())]
+        named += [self.party, self.supersedes, self.watermark.field if self.watermark else None]
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+class Subscriptions(_Strict):
+    """What a participant receives: domain ids, or ``all``."""
+
+    grades: tuple[Identifier, ...] | Literal["all"] = ()
+    warnings: tuple[Identifier, ...] | Literal["all"] = ()
+
+
+class Department(_Strict):
+    """One participant: one of the 33 departments, or the provincial platform."""
+
+    id: Identifier
+    no: Annotated[int, Field(ge=1, le=99)] | None = None
+    kind: Literal["department", "platform"] = "department"
+    title: str
+    title_en: str
+    owner: Owner
+    schedule: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+    late_after: Duration
+    source: Source
+    datasets: Mapping[Identifier, DatasetMapping]
+    domains: tuple[Identifier, ...] = ()
+    subscribes: Subscriptions = Subscriptions()
+
+
+@dataclass(frozen=True)
+class Departments:
+    """What a folder of YAML files holds: the good ones by id, and every problem of the others by file stem."""
+
+    by_id: Mapping[str, Department]
+    problems: Mapping[str, Sequence[Problem]]
+
+    def __getitem__(self, department_id: str) -> Department:
+        if department_id in self.problems:
+            raise ConfigurationError(f"department '{department_id}' is broken", self.problems[department_id])
+        if department_id not in self.by_id:
+            known = ", ".join(sorted(self.by_id))
+            raise ConfigurationError(f"there is no department '{department_id}'", hint=f"known: {known}")
+        return self.by_id[department_id]
+
+
+def load_departments(folder: Path = DEPARTMENTS) -> Departments:
+    """Read every file of ``folder``; a broken one is a problem of its own and never hides the others."""
+    good: dict[str, Department] = {}
+    problems: dict[str, Sequence[Problem]] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        document = read_document(path, Department)
+        found = [*document.problems, *_cross_check(path, document)]
+        if found or document.value is None:
+            problems[path.stem] = found
+        else:
+            good[path.stem] = document.value
+    return Departments(good, problems)
+
+
+def _cross_check(path: Path, document: Document[Department]) -> list[Problem]:
+    department = document.value
+    if department is None:
+        return []
+    found: list[Problem] = []
+    if department.id != path.stem:
+        found.append(document.problem(("id",), "the id is not the file's name", expected=path.stem, got=department.id))
+    catalogue = load_catalogue()
+    for name, mapping in department.datasets.items():
+        if name not in catalogue:
+            known = ", ".join(sorted(catalogue))
+            found.append(document.problem(("datasets", name), "there is no such dataset", expected=f"one of {known}"))
+            continue
+        found += _check_request(document, department, name, mapping)
+        found += _check_columns(document, catalogue[name], mapping)
+    return found
+
+
+def _check_request(
+    document: Document[Department], department: Department, name: str, mapping: DatasetMapping
+) -> list[Problem]:
+    wanted = {"sql": "table", "http": "request", "files": "files"}[department.source.kind]
+    given = [shape for shape in ("table", "request", "files") if getattr(mapping, shape) is not None]
+    found = []
+    if given != [wanted]:
+        what = f"a {department.source.kind} source needs exactly the key '{wanted}'"
+        found.append(document.problem(("datasets", name), what, expected=wanted, got=", ".join(given) or "none"))
+    if mapping.watermark and mapping.snapshot:
+        path = ("datasets", name, "snapshot")
+        found.append(document.problem(path, "a full snapshot cannot be pulled by watermark", hint="remove one"))
+    return found
+
+
+def _check_columns(document: Document[Department], dataset: Dataset, mapping: DatasetMapping) -> list[Problem]:
+    found: list[Problem] = []
+    base = ("datasets", dataset.id, "columns")
+    for missing in (n for n, spec in dataset.fields.items() if spec.required and n not in mapping.columns):
+        found.append(document.problem(base, f"the required column '{missing}' is not mapped"))
+    kinds: dict[str, Kind] = {n: kind_of(spec.type) for n, spec in dataset.columns.items()}
+    for name, column in mapping.columns.items():
+        path = (*base, name)
+        spec = dataset.fields.get(name)
+        if spec is None:
+            known = ", ".join(dataset.fields)
+            found.append(document.problem(path, "no such column in the catalogue", expected=f"one of {known}"))
+            continue
+        if spec.unit == "元" and column.source and column.unit is None:
+            hint = "money is declared, never guessed: write {from: …, unit: 元} or 万元"
+            found.append(document.problem(path, "the unit is not declared", hint=hint))
+        if column.unit and spec.unit is None:
+            found.append(document.problem((*path, "unit"), "this column has no unit"))
+        for text, code in (column.codes or {}).items():
+            if spec.codes and code not in spec.codes:
+                expected = f"one of {', '.join(spec.codes)}"
+                found.append(document.problem((*path, "codes", text), "no such code", expected=expected, got=code))
+        if column.value is not None and spec.codes and column.value not in spec.codes:
+            expected = f"one of {', '.join(spec.codes)}"
+            found.append(document.problem((*path, "value"), "no such code", expected=expected, got=column.value))
+        for index, rule in enumerate(column.classify or ()):
+            try:
+                parse_condition(rule.when, {n: k for n, k in kinds.items() if n != name})
+            except ConditionError as error:
+                found.append(document.problem((*path, "classify", index, "when"), str(error)))
+    return found
