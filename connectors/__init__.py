@@ -1,0 +1,1 @@
+"""The only input and output: department systems, the object store, the broker."""

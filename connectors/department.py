@@ -88,7 +88,7 @@ Source = Annotated[SqlSource | HttpSource | FileSource, Field(discriminator="kin
 
 
 class Table(_Strict):
-    """One table or view; rows are read in ``order_by`` order, so that a repeat reads the same rows in the same order."""
+    """One table or view, read in ``order_by`` order: a repeat reads the same rows in the same order."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")]
     order_by: Annotated[tuple[SourceColumn, ...], Field(min_length=1)]

@@ -1,0 +1,1 @@
+"""What crosses a boundary: datasets, manifests, keys, messages, topology. Pure: no network, no clock."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -102,7 +102,7 @@ class _Reader:
             return dict(self._entries(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path)
+        return self._scalar(cast("yaml.ScalarNode", node), path)
 
     def _entries(self, node: yaml.MappingNode, path: Path_) -> Iterator[tuple[str, Any]]:
         keys: set[str] = set()
@@ -117,11 +117,11 @@ class _Reader:
             self.positions[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             yield key, self.read(value_node, here)
 
-    def _scalar(self, node: yaml.Node, path: Path_) -> object:
+    def _scalar(self, node: yaml.ScalarNode, path: Path_) -> object:
         text = str(node.value)
         if node.tag not in _PLAIN_TAGS:
             return self._refuse(path, "tags are not allowed", got=node.tag)
-        if node.style is not None:
+        if node.style is not None:  # quoted: always text
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -136,9 +136,10 @@ class _Reader:
                 return self._refuse(path, "no such day", expected="YYYY-MM-DD", got=text)
         return text
 
-    def _refuse(self, path: Path_, what: str, *, expected: str = "", got: str = "", hint: str = "") -> None:
+    def _refuse(self, path: Path_, what: str, *, expected: str = "", got: str = "", hint: str = "") -> object:
         line, column = _locate(self.positions, path)
         self.problems.append(Problem(self.file, line, column, _dotted(path), what, expected, got, hint))
+        return None
 
 
 _PLAIN_TAGS = frozenset(
@@ -166,17 +167,16 @@ def _dotted(path: Path_) -> str:
 
 def _explain(file: str, positions: Mapping[Path_, tuple[int, int]], item: Any) -> Problem:
     """One pydantic error as a Problem: discriminators and union branches drop out of the path."""
-    path: Path_ = tuple(part for part in item["loc"])
-    while path and path not in positions and path[:-1] not in positions:
-        path = path[:-1]
-    shown = path if path in positions else tuple(p for i, p in enumerate(path) if path[: i + 1] in positions)
+    path: Path_ = ()
+    for part in item["loc"]:
+        path = (*path, part) if (*path, part) in positions else path
     line, column = _locate(positions, path)
     kind, context = item["type"], item.get("ctx", {})
     if kind == "missing":
-        return Problem(file, line, column, _dotted(path), "the key is missing", hint="add it")
+        return Problem(file, line, column, _dotted((*path, item["loc"][-1])), "the key is missing", hint="add it")
     if kind == "extra_forbidden":
         return Problem(file, line, column, _dotted(path), "unknown key", hint="remove it or correct its spelling")
     expected = str(context.get("expected") or context.get("pattern") or "")
     message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     got = "" if isinstance(item["input"], dict | list) else repr(item["input"])[:60]
-    return Problem(file, line, column, _dotted(shown), message, expected, got)
+    return Problem(file, line, column, _dotted(path), message, expected, got)
