@@ -1,0 +1,105 @@
+"""The workplace: what every use case needs, opened once from connections and the environment.
+
+The command line opens it from ``AIRFLOW_CONN_*`` variables (the local stack writes
+them); an Airflow task opens it through Airflow's own connections. Nothing is opened
+before it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from connectors.connection import Resolve, read_connection
+from connectors.department import DEPARTMENTS, Departments, load_departments
+from connectors.lake import Lake
+from connectors.object_store import MinioStore
+from exchange_formats.errors import FatalError
+from exchange_formats.subjects import PseudonymKey
+from scoring.model import MODELS, Models, load_models
+
+LAKE_CONNECTION = "lake"
+STATE_FOLDER = ".xinqiao"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Connections, the lake, and the data files that say what to do."""
+
+    resolve: Resolve
+    environ: Mapping[str, str]
+
+    @property
+    def home(self) -> Path:
+        """The folder for local state: caches and spools; never the only copy of anything."""
+        return state_folder(self.environ)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake behind the connection ``lake``, with its local cache."""
+        return Lake(MinioStore.open(self.resolve(LAKE_CONNECTION)), self._folder("XINQIAO_CACHE", "cache"))
+
+    @property
+    def spool(self) -> Path:
+        """Where files are written, counted and hashed before they are put into the lake."""
+        return self._folder("XINQIAO_SPOOL", "spool")
+
+    @cached_property
+    def departments(self) -> Departments:
+        """Every participant's YAML."""
+        return load_departments(departments_folder(self.environ))
+
+    @cached_property
+    def models(self) -> Models:
+        """Every model's YAML."""
+        return load_models(models_folder(self.environ))
+
+    @cached_property
+    def pseudonyms(self) -> PseudonymKey:
+        """The key behind ``np_…`` references; FatalError where the environment has none."""
+        secret, key_id = self.environ.get("XINQIAO_PSEUDONYM_KEY"), self.environ.get("XINQIAO_PSEUDONYM_KEY_ID", "k1")
+        if not secret:
+            raise FatalError(
+                "没有假名密钥 / no pseudonym key: the variable XINQIAO_PSEUDONYM_KEY is not set",
+                hint="set it to at least 64 hex characters; `xinqiao up` generates one for the local stack",
+            )
+        return PseudonymKey(key_id, bytes.fromhex(secret))
+
+    def _folder(self, variable: str, name: str) -> Path:
+        folder = Path(self.environ.get(variable) or self.home / name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def open_workplace(resolve: Resolve | None = None, environ: Mapping[str, str] | None = None) -> Workplace:
+    """The workplace of this process; ``resolve`` defaults to connections in the environment."""
+    variables = os.environ if environ is None else environ
+    return Workplace(resolve or (lambda identifier: read_connection(identifier, variables)), variables)
+
+
+def departments_folder(environ: Mapping[str, str]) -> Path:
+    """Where the department YAMLs are: the package's own, unless XINQIAO_DEPARTMENTS names another folder."""
+    return Path(environ.get("XINQIAO_DEPARTMENTS") or DEPARTMENTS)
+
+
+def models_folder(environ: Mapping[str, str]) -> Path:
+    """Where the model YAMLs are: the package's own, unless XINQIAO_MODELS names another folder."""
+    return Path(environ.get("XINQIAO_MODELS") or MODELS)
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """XINQIAO_HOME, or ``.xinqiao`` in the current folder."""
+    return Path(environ.get("XINQIAO_HOME") or Path.cwd() / STATE_FOLDER).absolute()
+
+
+def load_stack_environment() -> None:
+    """Take over the variables of a running local stack (``stack.env``) that are not set already."""
+    file = state_folder(os.environ) / "stack.env"
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, separator, value = line.partition("=")
+            if separator and not name.startswith("#"):
+                os.environ.setdefault(name, value)
