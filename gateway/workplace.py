@@ -19,10 +19,10 @@ from connectors.lake import Lake
 from connectors.object_store import MinioStore
 from exchange_formats.errors import FatalError
 from exchange_formats.subjects import PseudonymKey
+from gateway.stack.home import resolve_home
 from scoring.model import MODELS, Models, load_models
 
 LAKE_CONNECTION = "lake"
-STATE_FOLDER = ".xinqiao"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Workplace:
     @property
     def home(self) -> Path:
         """The folder for local state: caches and spools; never the only copy of anything."""
-        return state_folder(self.environ)
+        return resolve_home(self.environ.get("XINQIAO_HOME")).root
 
     @cached_property
     def lake(self) -> Lake:
@@ -89,17 +89,3 @@ def models_folder(environ: Mapping[str, str]) -> Path:
     """Where the model YAMLs are: the package's own, unless XINQIAO_MODELS names another folder."""
     return Path(environ.get("XINQIAO_MODELS") or MODELS)
 
-
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """XINQIAO_HOME, or ``.xinqiao`` in the current folder."""
-    return Path(environ.get("XINQIAO_HOME") or Path.cwd() / STATE_FOLDER).absolute()
-
-
-def load_stack_environment() -> None:
-    """Take over the variables of a running local stack (``stack.env``) that are not set already."""
-    file = state_folder(os.environ) / "stack.env"
-    if file.is_file():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            name, separator, value = line.partition("=")
-            if separator and not name.startswith("#"):
-                os.environ.setdefault(name, value)
