@@ -58,6 +58,7 @@ app = typer.Typer(
     cls=_LazyGroup,
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="信桥:行业信用监管网关。每一个发布的等级都可以重放、可以证明。\n\n"
     "Xinqiao: the industry-credit supervision gateway. Every published grade can be replayed and proved.",
