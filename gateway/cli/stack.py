@@ -1,0 +1,65 @@
+"""``xinqiao up | down | status``: the local stack from a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.stack.lifecycle import Stack
+from gateway.stack.model import Component, StackReport, State
+from gateway.stack.progress import show_progress
+
+_JSON = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+_WITHOUT = Annotated[
+    list[Component] | None, typer.Option("--without", help="不启动的组件, 可重复 / leave out (repeatable)")
+]
+_STYLES = {State.READY: "green", State.FAILED: "red", State.STOPPED: "dim"}
+
+
+def up(without: _WITHOUT = None, as_json: _JSON = False) -> None:
+    """启动本地环境并等到就绪 / start the local stack and wait until it is ready."""
+    left_out = set(without or ())
+    stack = Stack()
+    with show_progress() as report:
+        outcome = stack.up([one for one in Component if one not in left_out], report)
+    _print(outcome, as_json=as_json)
+    if not as_json:
+        Console().print(f"环境变量 environment: {stack.home.environment_file}", soft_wrap=True, highlight=False)
+        Console().print("停止 stop: [bold]make down[/]  (xinqiao down)")
+
+
+def down() -> None:
+    """停止本地环境,不留进程 / stop the local stack and leave no process."""
+    with show_progress() as report:
+        Stack().down(report)
+
+
+def status(as_json: _JSON = False) -> None:
+    """本地环境的状态;有组件未就绪则退出码为 1 / how the local stack is; exit 1 unless all that runs is ready."""
+    outcome = Stack().status()
+    _print(outcome, as_json=as_json)
+    if not outcome.ready:
+        raise typer.Exit(1)
+
+
+def _print(outcome: StackReport, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome), default=str, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("组件 component", "状态 state", "pid", "地址 URL", "用户 login", "口令 password"):
+        table.add_column(heading, overflow="fold")
+    logins = {one.component: one for one in outcome.credentials}
+    for row in outcome.components:
+        login = logins.get(row.component)
+        state = f"[{_STYLES.get(row.state, 'yellow')}]{row.state}[/]"
+        shown = (login.login, login.password) if login else ("", "")
+        table.add_row(row.component, state, str(row.pid or ""), row.url or row.detail, *shown)
+    # A pipe has no width: an address must not be folded there.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

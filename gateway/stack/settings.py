@@ -1,0 +1,82 @@
+"""Everything the pieces of the stack need to know to start: where, on which ports, with which secrets."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.stack.home import REPOSITORY, StackHome, StackState
+from gateway.stack.ports import LOOPBACK, Ports
+
+BUCKET = "credit-lake"
+VHOST = "credit"
+GATEWAY_USER = "gateway"
+REGION = "us-east-1"
+SUPERUSER = "postgres"
+AIRFLOW_DATABASE = "airflow"
+# The source system of the department of the same name, and the role that may only read it.
+SOURCE_DATABASE = "market_regulation"
+READER = "credit_gateway"
+PLATFORM = "provincial_platform"
+# The source systems that are simulated.
+SIMULATED = ("market_regulation", "ecology_environment", "emergency_management", PLATFORM)
+_HTTP_SOURCES = ("ecology_environment", PLATFORM)
+
+
+@dataclass(frozen=True, slots=True)
+class StackSettings:
+    """One stack: its folder, ports, remembered state and participants (sorted ids)."""
+
+    home: StackHome
+    ports: Ports
+    state: StackState
+    participants: tuple[str, ...]
+    dags: Path = REPOSITORY / "dags"
+
+    @property
+    def amqp_url(self) -> str:
+        """Broker and vhost, without a login."""
+        return f"amqp://{LOOPBACK}:{self.ports.amqp}/{VHOST}"
+
+    @property
+    def management_url(self) -> str:
+        """RabbitMQ management page and HTTP API."""
+        return f"http://{LOOPBACK}:{self.ports.management}"
+
+    @property
+    def s3_url(self) -> str:
+        """The S3 endpoint."""
+        return f"http://{LOOPBACK}:{self.ports.s3}"
+
+    @property
+    def postgres_url(self) -> str:
+        """The database server, without a login."""
+        return f"postgresql://{LOOPBACK}:{self.ports.postgres}"
+
+    @property
+    def airflow_url(self) -> str:
+        """Airflow's pages and REST API."""
+        return f"http://{LOOPBACK}:{self.ports.airflow}"
+
+    @property
+    def simulators_url(self) -> str:
+        """The process that plays the HTTP sources."""
+        return f"http://{LOOPBACK}:{self.ports.simulators}"
+
+
+def list_participants(departments: Path = REPOSITORY / "connectors" / "departments") -> tuple[str, ...]:
+    """Ids of everyone with a queue: the file stems of the department YAMLs, and the simulated ones."""
+    stems = {path.stem for path in departments.glob("*.yaml") if not path.name.startswith((".", "_"))}
+    return tuple(sorted(stems | set(SIMULATED)))
+
+
+def complete_state(state: StackState, participants: tuple[str, ...], ports: Ports) -> StackState:
+    """Add a password for each participant and HTTP source that has none yet; keep all others."""
+    held = state.secrets
+    known = held.participants | {one: secrets.token_urlsafe(18) for one in participants if one not in held.participants}
+    applications = held.applications | {
+        one: secrets.token_hex(16) for one in _HTTP_SOURCES if one not in held.applications
+    }
+    completed = held.model_copy(update={"participants": known, "applications": applications})
+    return StackState(ports=dict(ports.as_mapping()), secrets=completed)
