@@ -1,0 +1,8 @@
+"""Department simulators: a seeded world of subjects and records behind the departments' real protocols.
+
+``universe`` draws (or reads) the subjects, ``events`` what happened to them, ``tables`` lays both out in each
+department's own columns, and three edges serve them: ``market_database`` (PostgreSQL), ``sharing_server`` (the
+provincial data-sharing HTTP API) and ``file_drop`` (GB18030 CSV and XLSX). The same seed and reference date give
+the same bytes. Everything is synthetic: organisation codes are drawn from a range that is not issued, resident
+numbers carry the sequence ``000`` and births before 1910.
+"""

@@ -1,0 +1,338 @@
+"""Lay records out in the departments' own columns.
+
+A ``SourceTable`` is what a department's system holds: names as the department writes them (domain facts §2.5, §6.3,
+§6.5), cells typed (``Decimal`` money in 万元 with six decimals, as 双公示 has it), ``None`` where nothing is known. The
+edges turn it into PostgreSQL rows, JSON or files; the Chinese headers of the file drop are beside the names here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from gateway.simulators import records as r
+from gateway.simulators.history import PublicCredit
+from gateway.simulators.universe import Subject
+
+Cell = str | int | Decimal | date | datetime | None
+
+_TEN_THOUSAND = Decimal(10_000)
+_MICRO = Decimal("0.000001")
+# 双公示 exports write an endless validity as this date.
+_ENDLESS = date(2099, 12, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: name in databases and APIs, header in files, whether it is money (held in 万元)."""
+
+    name: str
+    header: str
+    is_money: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """Rows of one dataset; the last column is the instant of the last change."""
+
+    dataset: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def names(self) -> tuple[str, ...]:
+        """Column names as in databases and APIs (upper case)."""
+        return tuple(column.name for column in self.columns)
+
+    def place(self, name: str) -> int:
+        """Where a column stands."""
+        return self.names().index(name)
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    pairs = (entry.split("=") for entry in text.split())
+    return tuple(Column(name, header.removesuffix("$"), header.endswith("$")) for name, header in pairs)
+
+
+_STANDING = "XYXF_RQ=信用修复日期 YY_KSRQ=异议受理日期 YY_JSRQ=异议办结日期 CX_RQ=撤销日期"
+_CHANGED = "CD_TIME=更新时间"
+PENALTY = _columns(
+    "ID=记录编号 CF_WSH=决定书文号 CF_XDR_MC=行政相对人名称 CF_XDR_LB=行政相对人类别 CF_XDR_SHXYM=统一社会信用代码 "
+    "CF_FRDB=法定代表人 CF_XDR_ZJLX=证件类型 CF_XDR_ZJHM=证件号码 CF_WFXW=违法行为类型 CF_SY=违法事实 CF_YJ=处罚依据 "
+    "CF_CFLB=处罚类别 CF_NR=处罚内容 CF_NR_FK=罚款金额$ CF_NR_WFFF=没收金额$ CF_NR_ZKDX=暂扣或吊销证照 CF_CFCX=处罚程序 "
+    "CF_JDRQ=处罚决定日期 CF_YXQ=处罚有效期 CF_GSJZQ=公示截止期 CF_SXRQ=生效日期 FYSS_KSRQ=复议诉讼受理日期 "
+    f"FYSS_JSRQ=复议诉讼终结日期 {_STANDING} CF_CFJG=处罚机关 CF_CFJGDM=处罚机关代码 CF_SJLY=数据来源单位 "
+    f"CF_SJLYDM=数据来源单位代码 BZ=备注 {_CHANGED}"
+)
+INSPECTION = _columns(
+    "ID=记录编号 RWH=任务号 JCDXMC=检查对象名称 TYSHXYDM=统一社会信用代码 JCLB=检查类别 JCSX=检查事项 JCFS=检查方式 "
+    "JCRQ=检查日期 JCJG=检查结果 WTLX=问题类型 WTMS=问题描述 JCZ=检测值 ZGQX=整改期限 ZGWCRQ=整改完成日期 ZGQK=整改情况 "
+    f"{_STANDING} JCJG_BM=检查部门 JCJG_BMDM=检查部门代码 {_CHANGED}"
+)
+INCIDENT = _columns(
+    "ID=记录编号 SGBH=事故编号 DWMC=单位名称 TYSHXYDM=统一社会信用代码 SGLB=事故类别 SGMS=事故描述 FSRQ=发生日期 "
+    "RDRQ=责任认定日期 SGDJ=事故等级 SWRS=死亡人数 ZSRS=重伤人数 ZJJJSS=直接经济损失$ ZRRD=责任认定 SFMB=是否瞒报 "
+    f"{_STANDING} DCJG=调查机关 {_CHANGED}"
+)
+COMPLAINT = _columns(
+    "ID=记录编号 TSBH=投诉编号 BTS_MC=被投诉单位名称 TYSHXYDM=统一社会信用代码 TSRQ=投诉日期 SXFL=事项分类 SFSS=是否属实 "
+    f"CSRQ=查实日期 BJRQ=办结日期 CLJG=处理结果 LXDH=联系电话 {_STANDING} {_CHANGED}"
+)
+HONOUR = _columns(
+    "ID=记录编号 RYBH=荣誉编号 DWMC=单位名称 TYSHXYDM=统一社会信用代码 RYLB=荣誉类别 RYMC=荣誉名称 RYJB=荣誉级别 "
+    f"SYRQ=授予日期 YXQZ=有效期至 CX_RQ=撤销日期 BFJG=颁发机关 {_CHANGED}"
+)
+LISTING = _columns(
+    "ID=记录编号 DECWSH=决定书文号 ENTNAME=企业名称 USCC=统一社会信用代码 CAUSE=列入事由 ABNTIME=列入日期 "
+    f"DECORG_CN=列入机关 REMEXCPRES_CN=移出事由 REMDATE=移出日期 REDECORG_CN=移出机关 {_STANDING} {_CHANGED}"
+)
+ANNUAL_REPORT = _columns(
+    "ID=记录编号 ENTNAME=企业名称 USCC=统一社会信用代码 ANCHEYEAR=报告年度 DUE_DATE=报送期限 ANCHEDATE=报送日期 "
+    f"REPSTATE=报送状态 XYXF_RQ=信用修复日期 CX_RQ=撤销日期 {_CHANGED}"
+)
+PUBLIC_CREDIT = _columns(
+    f"ID=记录编号 QYMC=企业名称 USCC=统一社会信用代码 ZHXYF=综合信用分 PJDJ=评价等级 PJSJ=评价时间 {_CHANGED}"
+)
+
+
+def to_ten_thousand(yuan: Decimal | None) -> Decimal | None:
+    """元 → 万元 with six decimals (exact for whole 分)."""
+    return None if yuan is None else (yuan / _TEN_THOUSAND).quantize(_MICRO)
+
+
+def to_yuan(ten_thousand: Decimal) -> Decimal:
+    """万元 → 元 with two decimals."""
+    return (ten_thousand * _TEN_THOUSAND).quantize(Decimal("0.01"))
+
+
+def lay_out_penalties(penalties: Iterable[r.Penalty]) -> SourceTable:
+    """Penalties in 双公示 columns."""
+    return SourceTable("penalty", PENALTY, tuple(_penalty_row(penalty) for penalty in penalties))
+
+
+def _penalty_row(penalty: r.Penalty) -> tuple[Cell, ...]:
+    party = penalty.party
+    if isinstance(party, Subject):
+        kind = "个体工商户" if party.is_individual_business else "法人及非法人组织"
+        who: tuple[Cell, ...] = (party.name, kind, party.code, party.representative, None, None)
+    else:
+        who = (party.name, "自然人", None, None, "身份证", party.number)
+    return (
+        penalty.id,
+        penalty.number,
+        *who,
+        penalty.conduct,
+        penalty.facts,
+        penalty.basis,
+        penalty.kind,
+        _describe(penalty),
+        to_ten_thousand(penalty.fine),
+        to_ten_thousand(penalty.confiscated),
+        penalty.licence,
+        "简易程序" if penalty.simple_procedure else "一般程序",
+        penalty.decided_on,
+        _ENDLESS,
+        penalty.publish_until,
+        penalty.final_on,
+        penalty.review_opened_on,
+        penalty.review_closed_on,
+        *_standing_cells(penalty.standing),
+        penalty.authority.name,
+        penalty.authority.code,
+        penalty.authority.name,
+        penalty.authority.code,
+        None,
+        penalty.updated_at,
+    )
+
+
+def _describe(penalty: r.Penalty) -> str:
+    parts = [penalty.kind]
+    if penalty.fine is not None:
+        parts.append(f"罚款人民币{penalty.fine}元")
+    if penalty.confiscated is not None:
+        parts.append(f"没收{penalty.confiscated}元")
+    return "；".join(parts)
+
+
+def _standing_cells(standing: r.Standing) -> tuple[Cell, ...]:
+    return standing.repaired_on, standing.objection_from, standing.objection_to, standing.revoked_on
+
+
+def lay_out_inspections(inspections: Iterable[r.Inspection]) -> SourceTable:
+    """Inspections (监督检查 _JDJC)."""
+    return SourceTable("inspection", INSPECTION, tuple(_inspection_row(inspection) for inspection in inspections))
+
+
+def _inspection_row(inspection: r.Inspection) -> tuple[Cell, ...]:
+    state = None
+    if inspection.rectify_by:
+        state = "已整改" if inspection.rectified_on else "未整改"
+    return (
+        inspection.id,
+        inspection.task,
+        inspection.subject.name,
+        inspection.subject.code,
+        inspection.category,
+        inspection.matter,
+        inspection.method,
+        inspection.inspected_on,
+        inspection.result,
+        inspection.problem,
+        inspection.description,
+        inspection.measured,
+        inspection.rectify_by,
+        inspection.rectified_on,
+        state,
+        *_standing_cells(inspection.standing),
+        inspection.authority.name,
+        inspection.authority.code,
+        inspection.updated_at,
+    )
+
+
+def lay_out_incidents(incidents: Iterable[r.Incident]) -> SourceTable:
+    """Accidents (质量安全事故 _SG)."""
+    return SourceTable("incident", INCIDENT, tuple(_incident_row(incident) for incident in incidents))
+
+
+def _incident_row(incident: r.Incident) -> tuple[Cell, ...]:
+    responsible = None if incident.is_responsible is None else ("不负有责任", "负有责任")[incident.is_responsible]
+    return (
+        incident.id,
+        incident.number,
+        incident.subject.name,
+        incident.subject.code,
+        incident.category,
+        incident.description,
+        incident.occurred_on,
+        incident.found_on,
+        incident.level,
+        incident.deaths,
+        incident.injuries,
+        to_ten_thousand(incident.loss),
+        responsible,
+        "是" if incident.is_concealed else "否",
+        *_standing_cells(incident.standing),
+        incident.authority.name,
+        incident.updated_at,
+    )
+
+
+def lay_out_complaints(complaints: Iterable[r.Complaint]) -> SourceTable:
+    """Complaints (投诉举报 _TSJB)."""
+    rows = (
+        (
+            c.id,
+            c.number,
+            c.subject.name,
+            c.subject.code,
+            c.filed_on,
+            c.category,
+            c.outcome,
+            c.substantiated_on,
+            c.closed_on,
+            c.handling,
+            c.phone,
+            *_standing_cells(c.standing),
+            c.updated_at,
+        )
+        for c in complaints
+    )
+    return SourceTable("complaint", COMPLAINT, tuple(rows))
+
+
+def lay_out_honours(honours: Iterable[r.Honour]) -> SourceTable:
+    """Awards and ratings (其他 _QT)."""
+    rows = (
+        (
+            h.id,
+            h.number,
+            h.subject.name,
+            h.subject.code,
+            h.kind,
+            h.title,
+            h.level,
+            h.awarded_on,
+            h.valid_until,
+            h.revoked_on,
+            h.authority.name,
+            h.updated_at,
+        )
+        for h in honours
+    )
+    return SourceTable("honour", HONOUR, tuple(rows))
+
+
+def lay_out_listings(listings: Iterable[r.Listing]) -> SourceTable:
+    """Entries of one list."""
+    rows = (
+        (
+            x.id,
+            x.decision,
+            x.subject.name,
+            x.subject.code,
+            x.cause,
+            x.listed_on,
+            x.authority.name,
+            x.removal_cause,
+            x.removed_on,
+            x.authority.name if x.removed_on else None,
+            *_standing_cells(x.standing),
+            x.updated_at,
+        )
+        for x in listings
+    )
+    return SourceTable("listing", LISTING, tuple(rows))
+
+
+def lay_out_annual_reports(reports: Iterable[r.AnnualReport]) -> SourceTable:
+    """Annual reports with the state the market department shows."""
+    rows = (
+        (
+            a.id,
+            a.subject.name,
+            a.subject.code,
+            a.year,
+            a.due_on,
+            a.filed_on,
+            _report_state(a),
+            a.standing.repaired_on,
+            a.standing.revoked_on,
+            a.updated_at,
+        )
+        for a in reports
+    )
+    return SourceTable("annual_report", ANNUAL_REPORT, tuple(rows))
+
+
+def _report_state(report: r.AnnualReport) -> str:
+    if report.filed_on is None:
+        return "未公示"
+    return "按期公示" if report.filed_on <= report.due_on else "逾期公示"
+
+
+def lay_out_public_credit(results: Iterable[PublicCredit]) -> SourceTable:
+    """Public-credit results (DW_NB_DSJ_XYPJXX)."""
+    rows = (
+        (p.id, p.subject.name, p.subject.code, p.score.quantize(Decimal("0.01")), p.level, p.evaluated_on, p.updated_at)
+        for p in results
+    )
+    return SourceTable("public_credit", PUBLIC_CREDIT, tuple(rows))
+
+
+def lay_out_shared(records: r.DepartmentRecords) -> tuple[SourceTable, ...]:
+    """The five datasets every department holds in the same columns."""
+    return (
+        lay_out_penalties(records.penalties),
+        lay_out_inspections(records.inspections),
+        lay_out_incidents(records.incidents),
+        lay_out_complaints(records.complaints),
+        lay_out_honours(records.honours),
+    )
+
+
+def map_cells(table: SourceTable, render: Callable[[Column, Cell], str | None]) -> list[Sequence[str | None]]:
+    """Every cell rendered by an edge's own rule."""
+    return [[render(column, cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
