@@ -21,7 +21,11 @@ from gateway.stack.settings import StackSettings, complete_state, list_participa
 from gateway.stack.supervision import ProcessState, Supervisor
 
 _SHUTDOWN_SECONDS = 30.0
+# All of them bear being killed; RabbitMQ spends five seconds on closing its statistics alone.
+_ORPHAN_SECONDS = 2.0
 _LOG_TAIL = 4096
+# The others say goodbye to these.
+_LAST_TO_STOP = (Component.POSTGRES, "epmd")
 
 
 def _silent(_progress: Progress) -> None:
@@ -78,7 +82,7 @@ class Stack:
         if self._supervisor.pid:
             ports = Ports(**state.ports)
         else:
-            orphans = sweep(self.home.root)
+            orphans = sweep(self.home.root, patience=_ORPHAN_SECONDS)
             if orphans:
                 clock.say(None, State.PREPARING, f"清理遗留进程 ended {orphans} orphaned processes")
             self._supervisor.forget()
@@ -132,10 +136,13 @@ class Stack:
         """Stop everything and leave no process; return how many had to be ended without the supervisor."""
         clock = _Clock(report)
         if not self.home.root.exists():
+            clock.say(None, State.STOPPED, f"没有本地环境 no local stack: {self.home.root}")
             return 0
         with self.home.locked():
             if self._supervisor.pid:
                 clock.say(None, State.PREPARING, "停止各进程 stopping")
+                others = [name for name in self._supervisor.states() if name not in _LAST_TO_STOP]
+                self._supervisor.stop_programs(others, patience=_SHUTDOWN_SECONDS)
                 self._supervisor.shutdown(patience=_SHUTDOWN_SECONDS)
             left = sweep(self.home.root)
             self._supervisor.forget()

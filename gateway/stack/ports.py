@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from time import monotonic, sleep
 
 from exchange_formats.errors import FatalError
 from gateway.stack.home import REPOSITORY
@@ -16,6 +17,7 @@ LOOPBACK = "127.0.0.1"
 _FIRST = 18_000
 _BLOCK = 20
 _BLOCKS = 600
+_PATIENCE = 1.0
 _OFFSETS = {
     "amqp": 0,
     "management": 1,
@@ -57,6 +59,13 @@ def is_free(port: int) -> bool:
     return True
 
 
+def _await_free(ports: Iterable[int]) -> None:
+    """Give processes that were just killed a moment to let go of what is going to be ours again."""
+    deadline = monotonic() + _PATIENCE
+    while monotonic() < deadline and not all(is_free(port) for port in ports):
+        sleep(0.05)
+
+
 def choose_ports(home: Path, remembered: Mapping[str, int]) -> Ports:
     """Pick the ports of a stack none of whose processes runs.
 
@@ -69,6 +78,7 @@ def choose_ports(home: Path, remembered: Mapping[str, int]) -> Ports:
     """
     block = 0 if home == REPOSITORY / ".xinqiao" else 1 + zlib.crc32(str(home).encode()) % (_BLOCKS - 1)
     start = _FIRST + block * _BLOCK
+    _await_free(remembered.values())
     chosen: dict[str, int] = {}
     for field in fields(Ports):
         offset = _OFFSETS[field.name]

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 import xmlrpc.client
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from gateway.stack.home import StackHome, write_private
 from gateway.stack.model import Program
 from gateway.stack.processes import MARKER
 
+_ENDED = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 _RUNNING = ("RUNNING", "STARTING", "BACKOFF")
 # Faults of the remote control that only say "already so".
 _ALREADY_STARTED = 60
 _NOT_RUNNING = 70
-_WAIT, _DO_NOT_WAIT = True, False
+_DO_NOT_WAIT = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,20 @@ class Supervisor:
             if fault.faultCode != _ALREADY_STARTED:
                 raise FatalError(f"{name} 未能启动 did not start: {fault.faultString}") from fault
 
-    def stop_program(self, name: str) -> None:
-        """Stop one process and wait until it has ended."""
-        try:
-            self._remote().supervisor.stopProcess(name, _WAIT)
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode != _NOT_RUNNING:
-                raise FatalError(f"{name} 未能停止 did not stop: {fault.faultString}") from fault
+    def stop_programs(self, names: Iterable[str], *, patience: float) -> None:
+        """Stop them side by side; the supervisor itself would do it one after the other."""
+        waiting = set(names)
+        for name in waiting:
+            try:
+                self._remote().supervisor.stopProcess(name, _DO_NOT_WAIT)
+            except xmlrpc.client.Fault as fault:
+                if fault.faultCode != _NOT_RUNNING:
+                    raise FatalError(f"{name} 未能停止 did not stop: {fault.faultString}") from fault
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and any(
+            state.state not in _ENDED for name, state in self.states().items() if name in waiting
+        ):
+            time.sleep(0.1)
 
     def states(self) -> Mapping[str, ProcessState]:
         """Every configured process by name; empty when supervisord does not run."""
