@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange_formats.errors import ConfigurationError
+
+OWNER_VARIABLE = "XINQIAO_SIMULATOR_DATABASE"
 
 
 class Connection(BaseModel):
@@ -46,3 +49,34 @@ def require_connection(connection_id: str, environment: Mapping[str, str]) -> Co
     if connection is None:
         raise ConfigurationError(f"AIRFLOW_CONN_{connection_id.upper()} is not set", hint="run xinqiao up, or set it")
     return connection
+
+
+def read_owner(environment: Mapping[str, str]) -> Connection | None:
+    """Who may write the market department's database, when that is not the gateway's own reading login.
+
+    ``AIRFLOW_CONN_DEPT_MARKET_REGULATION_ADMIN`` (JSON) or the local stack's ``XINQIAO_SIMULATOR_DATABASE``
+    (``postgresql://user:password@host:port/database``).
+
+    Raises:
+        ConfigurationError: either is set and cannot be read.
+    """
+    admin = read_connection("dept_market_regulation_admin", environment)
+    url = environment.get(OWNER_VARIABLE)
+    if admin is not None or not url:
+        return admin
+    parts = urlsplit(url)
+    try:
+        port = parts.port or 5432
+    except ValueError:
+        port = 0
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.hostname or not parts.username or not port:
+        raise ConfigurationError(
+            f"{OWNER_VARIABLE} is not a database URL", hint="postgresql://user:password@host:port/database"
+        )
+    return Connection(
+        host=parts.hostname,
+        port=port,
+        login=unquote(parts.username),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path.removeprefix("/")),
+    )

@@ -7,7 +7,7 @@ edges turn it into PostgreSQL rows, JSON or files; the Chinese headers of the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -60,15 +60,15 @@ _CHANGED = "CD_TIME=更新时间"
 PENALTY = _columns(
     "ID=记录编号 CF_WSH=决定书文号 CF_XDR_MC=行政相对人名称 CF_XDR_LB=行政相对人类别 CF_XDR_SHXYM=统一社会信用代码 "
     "CF_FRDB=法定代表人 CF_XDR_ZJLX=证件类型 CF_XDR_ZJHM=证件号码 CF_WFXW=违法行为类型 CF_SY=违法事实 CF_YJ=处罚依据 "
-    "CF_CFLB=处罚类别 CF_NR=处罚内容 CF_NR_FK=罚款金额$ CF_NR_WFFF=没收金额$ CF_NR_ZKDX=暂扣或吊销证照 CF_CFCX=处罚程序 "
-    "CF_JDRQ=处罚决定日期 CF_YXQ=处罚有效期 CF_GSJZQ=公示截止期 CF_SXRQ=生效日期 FYSS_KSRQ=复议诉讼受理日期 "
-    f"FYSS_JSRQ=复议诉讼终结日期 {_STANDING} CF_CFJG=处罚机关 CF_CFJGDM=处罚机关代码 CF_SJLY=数据来源单位 "
-    f"CF_SJLYDM=数据来源单位代码 BZ=备注 {_CHANGED}"
+    "CF_CFLB=处罚类别 CF_NR=处罚内容 CF_NR_FK=罚款金额$ CF_NR_WFFF=没收金额$ CF_NR_ZKDX=暂扣或吊销证照 "
+    "CF_CFCX=处罚程序 CF_JDRQ=处罚决定日期 CF_YXQ=处罚有效期 CF_GSJZQ=公示截止期 CF_SXRQ=生效日期 "
+    f"FYSS_KSRQ=复议诉讼受理日期 FYSS_JSRQ=复议诉讼终结日期 {_STANDING} CF_CFJG=处罚机关 CF_CFJGDM=处罚机关代码 "
+    f"CF_SJLY=数据来源单位 CF_SJLYDM=数据来源单位代码 BZ=备注 {_CHANGED}"
 )
 INSPECTION = _columns(
     "ID=记录编号 RWH=任务号 JCDXMC=检查对象名称 TYSHXYDM=统一社会信用代码 JCLB=检查类别 JCSX=检查事项 JCFS=检查方式 "
-    "JCRQ=检查日期 JCJG=检查结果 WTLX=问题类型 WTMS=问题描述 JCZ=检测值 ZGQX=整改期限 ZGWCRQ=整改完成日期 ZGQK=整改情况 "
-    f"{_STANDING} JCJG_BM=检查部门 JCJG_BMDM=检查部门代码 {_CHANGED}"
+    "JCRQ=检查日期 JCJG=检查结果 WTLX=问题类型 WTMS=问题描述 JCZ=检测值 ZGQX=整改期限 ZGWCRQ=整改完成日期 "
+    f"ZGQK=整改情况 {_STANDING} JCJG_BM=检查部门 JCJG_BMDM=检查部门代码 {_CHANGED}"
 )
 INCIDENT = _columns(
     "ID=记录编号 SGBH=事故编号 DWMC=单位名称 TYSHXYDM=统一社会信用代码 SGLB=事故类别 SGMS=事故描述 FSRQ=发生日期 "
@@ -76,8 +76,8 @@ INCIDENT = _columns(
     f"{_STANDING} DCJG=调查机关 {_CHANGED}"
 )
 COMPLAINT = _columns(
-    "ID=记录编号 TSBH=投诉编号 BTS_MC=被投诉单位名称 TYSHXYDM=统一社会信用代码 TSRQ=投诉日期 SXFL=事项分类 SFSS=是否属实 "
-    f"CSRQ=查实日期 BJRQ=办结日期 CLJG=处理结果 LXDH=联系电话 {_STANDING} {_CHANGED}"
+    "ID=记录编号 TSBH=投诉编号 BTS_MC=被投诉单位名称 TYSHXYDM=统一社会信用代码 TSRQ=投诉日期 SXFL=事项分类 "
+    f"SFSS=是否属实 CSRQ=查实日期 BJRQ=办结日期 CLJG=处理结果 LXDH=联系电话 {_STANDING} {_CHANGED}"
 )
 HONOUR = _columns(
     "ID=记录编号 RYBH=荣誉编号 DWMC=单位名称 TYSHXYDM=统一社会信用代码 RYLB=荣誉类别 RYMC=荣誉名称 RYJB=荣誉级别 "
@@ -331,8 +331,3 @@ def lay_out_shared(records: r.DepartmentRecords) -> tuple[SourceTable, ...]:
         lay_out_complaints(records.complaints),
         lay_out_honours(records.honours),
     )
-
-
-def map_cells(table: SourceTable, render: Callable[[Column, Cell], str | None]) -> list[Sequence[str | None]]:
-    """Every cell rendered by an edge's own rule."""
-    return [[render(column, cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
