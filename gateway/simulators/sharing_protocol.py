@@ -43,6 +43,7 @@ NO_PERMISSION = Refusal("13", "无接口访问权限")
 WRONG_SIGN = Refusal("14", "签名错误")
 EXPIRED = Refusal("15", "密钥已过期")
 CLOCK_SKEW = Refusal("16", "请求时间与服务器时间相差超过5分钟")
+NOT_READY = Refusal("98", "数据尚未就绪")
 BUSY = Refusal("99", "系统繁忙, 请稍后再试")
 
 

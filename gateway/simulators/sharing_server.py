@@ -23,8 +23,18 @@ from exchange_formats.errors import ConfigurationError
 from gateway.simulators.connections import require_connection
 from gateway.simulators.departments import ECOLOGY, PLATFORM
 from gateway.simulators.sharing_faults import Fault, FaultBook
-from gateway.simulators.sharing_protocol import BAD_PARAMETER, BUSY, OK, AppKey, Gate, Refusal, RefusedError, Tokens
-from gateway.simulators.sharing_store import ENDPOINTS, Endpoint, Shelf, read_shelf
+from gateway.simulators.sharing_protocol import (
+    BAD_PARAMETER,
+    BUSY,
+    NOT_READY,
+    OK,
+    AppKey,
+    Gate,
+    Refusal,
+    RefusedError,
+    Tokens,
+)
+from gateway.simulators.sharing_store import ENDPOINTS, Endpoint, Shelf, ShelfReader
 
 LARGEST_PAGE = 5_000
 _DEFAULT_PAGE = 100
@@ -44,13 +54,13 @@ class _Query:
 
 
 class SharingServer:
-    """One gateway serving every endpoint that was seeded under ``home``."""
+    """One gateway serving what was seeded under ``home``; what is seeded later is picked up, until then code 98."""
 
     def __init__(self, home: Path, keys: Mapping[str, AppKey], clock: Callable[[], float] = time.time) -> None:
         self.gate = Gate(keys, clock)
         self.faults = FaultBook()
         self._clock = clock
-        self._shelves = {endpoint: read_shelf(home, endpoint) for endpoint in ENDPOINTS}
+        self._shelves = {endpoint: ShelfReader(home, endpoint) for endpoint in ENDPOINTS}
         self._numbers = count(1)
 
     def build(self) -> FastAPI:
@@ -59,8 +69,8 @@ class SharingServer:
         for path, refresh in (("ByKey", self.gate.refresh_by_key), ("BySec", self.gate.refresh_by_secret)):
             route = f"/gateway/app/refreshToken{path}.htm"
             app.add_api_route(route, self._token_route(refresh), methods=["GET", "POST"])
-        for endpoint, shelf in self._shelves.items():
-            app.add_api_route(endpoint.path, self._data_route(endpoint, shelf), methods=["GET", "POST"])
+        for endpoint, reader in self._shelves.items():
+            app.add_api_route(endpoint.path, self._data_route(endpoint, reader), methods=["GET", "POST"])
         app.add_api_route("/_control/faults", self._order_fault, methods=["POST"])
         app.add_api_route("/_control/faults", self._clear_faults, methods=["DELETE"])
         app.add_api_route("/healthz", self._health, methods=["GET"])
@@ -85,17 +95,16 @@ class SharingServer:
 
         return route
 
-    def _data_route(self, endpoint: Endpoint, shelf: Shelf) -> Callable[..., object]:
+    def _data_route(self, endpoint: Endpoint, reader: ShelfReader) -> Callable[..., object]:
         async def route(request: Request) -> Response:
             parameters = await _read_parameters(request)
-            page = parameters.get("pageNum", "1")
-            number = int(page) if page.isascii() and page.isdigit() else 0
+            number = _read_natural(parameters.get("pageNum", "1"))
             fault = self.faults.take(endpoint.participant, endpoint.dataset, number)
             if fault is not None and (answer := await self._break_off(fault)):
                 return answer
             try:
                 self.gate.admit(parameters, endpoint.participant)
-                body = self._page(endpoint, shelf, _read_query(parameters), fault)
+                body = self._page(endpoint, reader.read(), _read_query(parameters), fault)
             except RefusedError as refused:
                 return _answer(self._refuse(refused.refusal))
             if fault is not None and fault.kind == "truncated":
@@ -119,7 +128,9 @@ class SharingServer:
             self.gate.expire_requests()
         return None
 
-    def _page(self, endpoint: Endpoint, shelf: Shelf, query: _Query, fault: Fault | None) -> bytes:
+    def _page(self, endpoint: Endpoint, shelf: Shelf | None, query: _Query, fault: Fault | None) -> bytes:
+        if shelf is None:
+            raise RefusedError(NOT_READY)
         first, last = shelf.window(query.start, query.end)
         start = first + (query.page - 1) * query.size
         lines = list(shelf.lines[start : min(start + query.size, last)])
@@ -169,7 +180,8 @@ class SharingServer:
         return Response(status_code=204)
 
     async def _health(self) -> Response:
-        rows = {f"{e.participant}/{e.dataset}": len(shelf.lines) for e, shelf in self._shelves.items()}
+        shelves = {f"{e.participant}/{e.dataset}": reader.read() for e, reader in self._shelves.items()}
+        rows = {name: len(shelf.lines) if shelf else None for name, shelf in shelves.items()}
         return _answer(json.dumps({"status": "ok", "rows": rows}).encode())
 
 
@@ -209,16 +221,18 @@ async def _read_parameters(request: Request) -> dict[str, str]:
 
 
 def _read_query(parameters: Mapping[str, str]) -> _Query:
-    page, size = parameters.get("pageNum", "1"), parameters.get("pageSize", str(_DEFAULT_PAGE))
+    page = _read_natural(parameters.get("pageNum", "1"))
+    size = _read_natural(parameters.get("pageSize", str(_DEFAULT_PAGE)))
     start, end = parameters.get("updateTimeStart", ""), parameters.get("updateTimeEnd", "")
-    if not (page.isascii() and page.isdigit() and size.isascii() and size.isdigit()):
+    bounds_hold = all(not bound or _is_instant(bound) for bound in (start, end))
+    if page < 1 or not 1 <= size <= LARGEST_PAGE or not bounds_hold:
         raise RefusedError(BAD_PARAMETER)
-    if int(page) < 1 or not 1 <= int(size) <= LARGEST_PAGE:
-        raise RefusedError(BAD_PARAMETER)
-    for bound in (start, end):
-        if bound and not _is_instant(bound):
-            raise RefusedError(BAD_PARAMETER)
-    return _Query(int(page), int(size), start, end)
+    return _Query(page, size, start, end)
+
+
+def _read_natural(text: str) -> int:
+    """The number a parameter says, 0 when it says none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
 
 
 def _is_instant(text: str) -> bool:

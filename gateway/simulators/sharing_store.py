@@ -11,7 +11,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from exchange_formats.errors import ConfigurationError
 from gateway.simulators.departments import ECOLOGY, PLATFORM
 from gateway.simulators.draws import SHANGHAI
 from gateway.simulators.tables import Cell, SourceTable
@@ -83,19 +82,26 @@ def write_shelf(home: Path, participant: str, table: SourceTable) -> int:
     return len(records)
 
 
-def read_shelf(home: Path, endpoint: Endpoint) -> Shelf:
-    """Read back what ``write_shelf`` wrote.
+class ShelfReader:
+    """Reads one endpoint's records when first asked for, and again whenever another seeding replaced the file."""
 
-    Raises:
-        ConfigurationError: nothing was seeded under this home.
-    """
-    path = home / _FOLDER / endpoint.participant / f"{endpoint.dataset}.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        hint = "python -m gateway.simulators seed --home HOME"
-        raise ConfigurationError(f"{endpoint.participant}/{endpoint.dataset} was never seeded", hint=hint) from None
-    return Shelf(tuple(json.loads(line)[_UPDATED] for line in lines), tuple(lines))
+    def __init__(self, home: Path, endpoint: Endpoint) -> None:
+        self._path = home / _FOLDER / endpoint.participant / f"{endpoint.dataset}.jsonl"
+        self._version: tuple[int, int] | None = None
+        self._shelf = Shelf((), ())
+
+    def read(self) -> Shelf | None:
+        """The records, or ``None`` when nothing was seeded yet."""
+        try:
+            state = self._path.stat()
+            version = (state.st_mtime_ns, state.st_ino)
+            if version != self._version:
+                lines = tuple(self._path.read_text(encoding="utf-8").split("\n")[:-1])
+                self._shelf = Shelf(tuple(json.loads(line)[_UPDATED] for line in lines), lines)
+                self._version = version
+        except FileNotFoundError:
+            return None
+        return self._shelf
 
 
 def _render(table: SourceTable, *, lower: bool) -> Iterator[str]:

@@ -148,11 +148,11 @@ def _penalty_row(penalty: r.Penalty) -> tuple[Cell, ...]:
 
 
 def _describe(penalty: r.Penalty) -> str:
-    parts = [penalty.kind]
+    parts = [] if penalty.kind.startswith(("罚款", "没收")) else [penalty.kind]
     if penalty.fine is not None:
         parts.append(f"罚款人民币{penalty.fine}元")
     if penalty.confiscated is not None:
-        parts.append(f"没收{penalty.confiscated}元")
+        parts.append(f"没收折合人民币{penalty.confiscated}元")
     return "；".join(parts)
 
 
