@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +10,13 @@ from pathlib import Path
 import httpx
 
 from exchange_formats.errors import FatalError, TransientError
+from exchange_formats.topology import definitions
 from gateway.stack.debian import ensure_program
 from gateway.stack.home import StackHome, write_private
 from gateway.stack.model import Component, Program
 from gateway.stack.ports import LOOPBACK
 from gateway.stack.readiness import fetch
-from gateway.stack.settings import GATEWAY_USER, VHOST, StackSettings
+from gateway.stack.settings import GATEWAY_USER, StackSettings
 
 # Debian's /usr/sbin/rabbitmq-server switches to user rabbitmq when root runs it; the script behind it does not.
 _SCRIPTS = (Path("/usr/lib/rabbitmq/bin"), Path("/usr/lib64/rabbitmq/bin"))
@@ -153,29 +152,14 @@ def provision(settings: StackSettings) -> None:
 
 
 def write_definitions(path: Path, users: Mapping[str, str]) -> bool:
-    """Write ``definitions.json``: the vhost, and each user with a hashed password; return whether it changed.
+    """Write ``definitions.json``: the topology of the departments' YAMLs; return whether it changed.
 
-    ``users`` maps login to password; the gateway administers the local node.
+    ``users`` maps login to password. A participant whose YAML is broken or absent
+    gets its queues without bindings, so that the others' stack comes up.
     """
-    definitions = {
-        "vhosts": [{"name": VHOST, "metadata": {"default_queue_type": "quorum", "description": "", "tags": []}}],
-        "users": [
-            {
-                "name": name,
-                "password_hash": hash_password(password),
-                "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": ["administrator"] if name == GATEWAY_USER else [],
-            }
-            for name, password in sorted(users.items())
-        ],
-        "permissions": [
-            {"user": GATEWAY_USER, "vhost": VHOST, "configure": ".*", "write": ".*", "read": ".*"},
-        ],
-    }
-    return write_private(path, json.dumps(definitions, indent=1) + "\n")
+    from connectors.department import load_departments
+    from gateway.bus import derive_topology
 
-
-def hash_password(password: str) -> str:
-    """RabbitMQ's salted SHA-256. The salt is derived, so that the file stays the same from run to run."""
-    salt = hashlib.sha256(b"xinqiao-salt" + password.encode()).digest()[:4]
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    departments = load_departments().by_id.values()
+    topology = derive_topology(departments, participants=(name for name in users if name != GATEWAY_USER))
+    return write_private(path, definitions(topology, users))
