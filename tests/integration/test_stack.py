@@ -73,13 +73,13 @@ def test_every_component_is_ready_when_up_returns(stack: Stack) -> None:
     assert_ready(stack)
 
 
-def test_queue_is_quorum_when_no_type_is_named(stack: Stack) -> None:
-    with open_channel(stack, "RABBITMQ_GATEWAY") as broker:
-        broker.channel().queue_declare("probe", durable=True)
+def test_every_queue_is_quorum_when_the_topology_was_imported(stack: Stack) -> None:
     login = connection(stack, "RABBITMQ_GATEWAY")
-    url = f"http://{login['host']}:{login['extra']['management_port']}/api/queues/{login['schema']}/probe"
+    url = f"http://{login['host']}:{login['extra']['management_port']}/api/queues/{login['schema']}"
     answer = httpx.get(url, auth=(login["login"], login["password"]), trust_env=False)
-    assert answer.json()["type"] == "quorum"
+    types = {queue["name"]: queue["type"] for queue in answer.json()}
+    assert types["provincial_platform.grades"] == "quorum"
+    assert set(types.values()) == {"quorum"}
 
 
 def test_source_database_is_read_only_when_gateway_reads_it(stack: Stack) -> None:
@@ -144,8 +144,7 @@ def test_up_recovers_with_its_data_when_everything_was_killed(stack: Stack) -> N
     with open_channel(stack, "RABBITMQ_GATEWAY") as broker:
         channel = broker.channel()
         channel.confirm_delivery()
-        channel.queue_declare("kept", durable=True)
-        channel.basic_publish("", "kept", b"x", pika.BasicProperties(delivery_mode=2))
+        channel.basic_publish("", "credit.unrouted", b"x", pika.BasicProperties(delivery_mode=2))
     with open_source(stack) as owner:
         owner.execute("create table if not exists kept (n int)")
         owner.execute("set synchronous_commit = on")
@@ -158,7 +157,7 @@ def test_up_recovers_with_its_data_when_everything_was_killed(stack: Stack) -> N
     assert_ready(stack)
     assert read_environment(stack.home.environment_file) == environment
     with open_channel(stack, "RABBITMQ_GATEWAY") as broker:
-        assert broker.channel().basic_get("kept", auto_ack=True)[2] == b"x"
+        assert broker.channel().basic_get("credit.unrouted", auto_ack=True)[2] == b"x"
     with open_source(stack) as owner:
         assert owner.execute("select n from kept").fetchone() == (7,)
 
