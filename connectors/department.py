@@ -139,9 +139,14 @@ class Rule(_Strict):
 
 
 class Column(_Strict):
-    """How one catalogue column is filled: from a source column, a constant, or by classification."""
+    """How one catalogue column is filled: from a source column, a constant, or by classification.
+
+    ``person`` is for the subject only: the source column that holds a person's resident
+    number in rows whose party is a natural person and has no unified code.
+    """
 
     source: Annotated[SourceColumn | None, Field(alias="from")] = None
+    person: SourceColumn | None = None
     unit: Literal["元", "万元", "分"] | None = None
     codes: Mapping[str, str] | None = None
     formats: tuple[str, ...] | None = None
@@ -161,7 +166,13 @@ class Column(_Strict):
 
 
 class DatasetMapping(_Strict):
-    """How one dataset is pulled from the department's system and mapped to the catalogue."""
+    """How one dataset is pulled from the department's system and mapped to the catalogue.
+
+    ``key`` and, where one decision names several parties, ``party`` are a record's
+    identity. ``supersedes`` names the column that a record carries which replaces one
+    with another identity: its parts, split at ``|``, stand for the last ones of
+    (key…, party); the old record is revoked.
+    """
 
     table: Table | None = None
     request: Request | None = None
@@ -183,6 +194,7 @@ class DatasetMapping(_Strict):
     def source_columns(self) -> tuple[str, ...]:
         """Every source column this mapping reads, in a stable order and without repeats."""
         named = [*self.key, *(column.source for column in self.columns.values())]
+        named += [column.person for column in self.columns.values()]
         named += [self.party, self.supersedes, self.watermark.field if self.watermark else None]
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
@@ -280,6 +292,9 @@ def _check_columns(document: Document[Department], dataset: Dataset, mapping: Da
     for missing in (n for n, spec in dataset.fields.items() if spec.required and n not in mapping.columns):
         found.append(document.problem(base, f"the required column '{missing}' is not mapped"))
     kinds: dict[str, Kind] = {n: kind_of(spec.type) for n, spec in dataset.columns.items()}
+    if (mapping.snapshot or mapping.supersedes) and "revoked_on" not in dataset.fields:
+        what = "records of this dataset cannot be revoked: it has no column 'revoked_on'"
+        found.append(document.problem(base[:-1], what, hint="remove snapshot and supersedes"))
     for name, column in mapping.columns.items():
         path = (*base, name)
         spec = dataset.fields.get(name)
@@ -290,6 +305,8 @@ def _check_columns(document: Document[Department], dataset: Dataset, mapping: Da
         if spec.unit == "元" and column.source and column.unit is None:
             hint = "money is declared, never guessed: write {from: …, unit: 元} or 万元"
             found.append(document.problem(path, "the unit is not declared", hint=hint))
+        if column.person and spec.type != "subject":
+            found.append(document.problem((*path, "person"), "only the subject may be a person"))
         if column.unit and spec.unit is None:
             found.append(document.problem((*path, "unit"), "this column has no unit"))
         for text, code in (column.codes or {}).items():

@@ -36,12 +36,18 @@ _FULL_WIDTH = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(94)} 
 
 def normalise_identifiers(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Trim, upper-case and narrow full-width characters; an empty identifier becomes null."""
-    array = _contiguous(values)
-    ascii_only = pc.string_is_ascii(array)
-    if not pc.all(ascii_only, min_count=0).as_py():
-        array = pa.array([v.translate(_FULL_WIDTH) if v is not None else None for v in array.to_pylist()], pa.string())
-    array = pc.utf8_upper(pc.utf8_trim_whitespace(array))
+    array = pc.utf8_upper(pc.utf8_trim_whitespace(narrow(values)))
     return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+
+
+def narrow(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Full-width ASCII (！ to ～) and the full-width space become narrow; only rows that are not ASCII are touched."""
+    array = _contiguous(values)
+    wide = pc.invert(pc.fill_null(pc.string_is_ascii(array), fill_value=True))
+    if not pc.any(wide, min_count=0).as_py():
+        return array
+    narrowed = [value.translate(_FULL_WIDTH) for value in array.filter(wide).to_pylist()]
+    return pc.replace_with_mask(array, wide, pa.array(narrowed, pa.string()))
 
 
 def check_unified_codes(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
