@@ -13,6 +13,7 @@ _CODE = "统一社会信用代码"
 _CHANGED = "更新时间"
 _NAMES = ("行政相对人名称", "检查对象名称", "被投诉单位名称", "单位名称")
 _OPTIONAL_DATES = ("整改期限", "办结日期", "有效期至", "处罚有效期", "责任认定日期", "成立日期")
+_UNIMPORTANT = ("行业类别", "备注")
 _SENTINELS = ("9999-09-09", "2099-12-31", "1900-01-01", "1899-12-31 12:00:00")
 _PER_DIRTY_ROW = 85
 
@@ -32,7 +33,8 @@ def soil(dataset: str, rows: list[Row], seed: int) -> list[tuple[int, str]]:
 
 
 def _spell_null(stream: Random, row: Row) -> None:
-    for header in [name for name, text in row.items() if not text][:3]:
+    empty = [name for name, text in row.items() if not text][:3]
+    for header in empty or [name for name in _UNIMPORTANT if name in row]:
         row[header] = stream.choice((r"\N", "暂无"))
 
 

@@ -40,6 +40,8 @@ class PublicCredit:
 def draw_department(department: Department, universe: Universe) -> DepartmentRecords:
     """All records of one department; a function of the universe alone."""
     supervised = choose_supervised(department, universe)
+    if not supervised:
+        return DepartmentRecords(supervised)
     is_market = department.id == MARKET
     return DepartmentRecords(
         supervised=supervised,

@@ -146,7 +146,7 @@ def draw_complaints(
     """Complaints; a quarter of them fall on a few subjects, so that rates differ between subjects."""
     stream = open_stream(universe.seed, f"{department.id}/complaints")
     total = max(12, round(len(universe.subjects) * department.complaint_rate))
-    often = stream.sample(supervised, max(2, len(supervised) // 500))
+    often = stream.sample(supervised, min(len(supervised), max(2, len(supervised) // 500)))
     return tuple(
         _complain(stream, department, _accused(stream, supervised, often), n, universe.today)
         for n in range(1, total + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -184,10 +184,10 @@ class DepartmentRecords:
     """All records of one department, each list in id order; ``supervised`` is who its profile holds."""
 
     supervised: tuple[Subject, ...]
-    penalties: tuple[Penalty, ...]
-    inspections: tuple[Inspection, ...]
-    incidents: tuple[Incident, ...]
-    complaints: tuple[Complaint, ...]
-    honours: tuple[Honour, ...]
-    listings: tuple[Listing, ...] = field(default=())
-    annual_reports: tuple[AnnualReport, ...] = field(default=())
+    penalties: tuple[Penalty, ...] = ()
+    inspections: tuple[Inspection, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+    honours: tuple[Honour, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    annual_reports: tuple[AnnualReport, ...] = ()

@@ -28,8 +28,8 @@ def choose_supervised(department: Department, universe: Universe) -> tuple[Subje
 
 
 def third_parties(supervised: tuple[Subject, ...]) -> tuple[Subject, ...]:
-    """The environmental service firms (环评、监测、运维) among the supervised: every twentieth."""
-    return supervised[_THIRD_PARTY_EVERY - 1 :: _THIRD_PARTY_EVERY]
+    """The environmental service firms (环评、监测、运维) among the supervised: every twentieth, or the last of few."""
+    return supervised[_THIRD_PARTY_EVERY - 1 :: _THIRD_PARTY_EVERY] or supervised[-1:]
 
 
 def _rank(stream: Random, department: Department, subject: Subject) -> float:
