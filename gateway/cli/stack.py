@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,20 +15,33 @@ from rich.table import Table
 from gateway.stack.lifecycle import Stack
 from gateway.stack.model import Component, StackReport, State
 from gateway.stack.progress import show_progress
+from gateway.stack.settings import Seed
 
 _JSON = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 _WITHOUT = Annotated[
     list[Component] | None, typer.Option("--without", help="不启动的组件, 可重复 / leave out (repeatable)")
 ]
+_REGISTER = Annotated[
+    Path | None, typer.Option("--register", help="用真实名录填充模拟系统 / fill the simulators with a real register")
+]
+    Path | None, typer.Option("--register", help="用真实名录填充模拟系统 / fill with a real register")
+]
+_SUBJECTS = Annotated[int | None, typer.Option("--subjects", min=1, help="模拟主体数 / subjects to draw")]
 _STYLES = {State.READY: "green", State.FAILED: "red", State.STOPPED: "dim"}
 
 
-def up(without: _WITHOUT = None, as_json: _JSON = False) -> None:
+def up(
+    without: _WITHOUT = None,
+    register: _REGISTER = None,
+    subjects: _SUBJECTS = None,
+    as_json: _JSON = False,
+) -> None:
     """启动本地环境并等到就绪 / start the local stack and wait until it is ready."""
     left_out = set(without or ())
+    seed = Seed(register, subjects or Seed().subjects) if register or subjects else None
     stack = Stack()
     with show_progress() as report:
-        outcome = stack.up([one for one in Component if one not in left_out], report)
+        outcome = stack.up([one for one in Component if one not in left_out], report, seed=seed)
     _print(outcome, as_json=as_json)
     if not as_json:
         Console().print(f"环境变量 environment: {stack.home.environment_file}", soft_wrap=True, highlight=False)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.stack.home import resolve_home
     from gateway.stack.lifecycle import Stack
     from gateway.stack.model import Component, ComponentStatus, Credential, Progress, Report, StackReport, State
+    from gateway.stack.settings import Seed
 
 __all__ = [
     "Component",
@@ -21,6 +22,7 @@ __all__ = [
     "Credential",
     "Progress",
     "Report",
+    "Seed",
     "Stack",
     "StackReport",
     "State",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {"Stack": "lifecycle", "resolve_home": "home", "load_environment": "environment"}
-_HOMES["read_environment"] = "environment"
+_HOMES |= {"read_environment": "environment", "Seed": "settings"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,13 +9,11 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from psycopg import sql
-
 from exchange_formats.errors import FatalError, TransientError
 from gateway.stack.home import write_private
 from gateway.stack.model import Component, Program
 from gateway.stack.ports import LOOPBACK
-from gateway.stack.postgres import connect
+from gateway.stack.postgres import read_note, write_note
 from gateway.stack.processes import MARKER
 from gateway.stack.readiness import fetch
 from gateway.stack.settings import AIRFLOW_DATABASE, StackSettings
@@ -50,6 +48,7 @@ def describe_airflow(settings: StackSettings) -> Mapping[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": held.airflow_jwt_secret,
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "15",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(home / "bundles"),
@@ -106,16 +105,10 @@ def migrate(settings: StackSettings) -> None:
     The version is noted on the database itself, and so is lost with it.
     """
     wanted = f"apache-airflow {version('apache-airflow')}"
-    with connect(settings) as connection:
-        row = connection.execute(
-            "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", (AIRFLOW_DATABASE,)
-        ).fetchone()
-        if row is not None and row[0] == wanted:
-            return
-        _run_migration(settings)
-        connection.execute(
-            sql.SQL("comment on database {} is {}").format(sql.Identifier(AIRFLOW_DATABASE), sql.Literal(wanted))
-        )
+    if read_note(settings, AIRFLOW_DATABASE) == wanted:
+        return
+    _run_migration(settings)
+    write_note(settings, AIRFLOW_DATABASE, wanted)
 
 
 def _run_migration(settings: StackSettings) -> None:

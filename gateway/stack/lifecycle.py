@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exchange_formats.errors import FatalError, TransientError
@@ -16,8 +16,8 @@ from gateway.stack.model import Component, ComponentStatus, Program, Progress, R
 from gateway.stack.ports import Ports, choose_ports
 from gateway.stack.processes import sweep
 from gateway.stack.readiness import await_ready
-from gateway.stack.services import Service, available_services, credentials, stack_variables
-from gateway.stack.settings import StackSettings, complete_state, list_participants
+from gateway.stack.services import SERVICES, Service, credentials, stack_variables
+from gateway.stack.settings import Seed, StackSettings, complete_state, list_participants
 from gateway.stack.supervision import ProcessState, Supervisor
 
 _SHUTDOWN_SECONDS = 30.0
@@ -52,28 +52,34 @@ class Stack:
         self._dags = dags or REPOSITORY / "dags"
         self._supervisor = Supervisor(self.home)
 
-    def up(self, components: Collection[Component] | None = None, report: Report = _silent) -> StackReport:
+    def up(
+        self,
+        components: Collection[Component] | None = None,
+        report: Report = _silent,
+        *,
+        seed: Seed | None = None,
+    ) -> StackReport:
         """Start what isn't running, wait until it is ready. A second call changes nothing.
 
-        ``components`` defaults to all; what a component needs is started with it.
+        ``components`` defaults to all; what a component needs is started with it. The simulators are filled
+        with ``seed``; without one they keep what they hold, or are filled with the default.
 
         Raises:
             FatalError: something is missing or did not become ready; the message names it and its log.
         """
         clock = _Clock(report)
-        services = available_services()
-        wanted = _with_needs(services, services if components is None else components)
+        wanted = _with_needs(SERVICES if components is None else components)
         self.home.create()
         with self.home.locked():
-            settings = self._settle(clock)
+            settings = replace(self._settle(clock), seed=seed)
             running = {program.name for program in self._supervisor.states().values() if program.running}
             programs: list[Program] = []
-            for service in services.values():
+            for service in SERVICES.values():
                 if service.component in wanted or _names(service, running):
                     service.prepare(settings)
                     programs += service.programs(settings)
             self._supervisor.start(programs)
-            self._start_all([service for service in services.values() if service.component in wanted], settings, clock)
+            self._start_all([one for one in SERVICES.values() if one.component in wanted], settings, clock)
             return self._describe(settings)
 
     def _settle(self, clock: _Clock) -> StackSettings:
@@ -155,22 +161,21 @@ class Stack:
         """How every component is, asked once; nothing is started or changed."""
         state = self.home.load()
         if not state.ports:
-            idle = (ComponentStatus(one, State.STOPPED, "", 0, "") for one in available_services())
+            idle = (ComponentStatus(one, State.STOPPED, "", 0, "") for one in SERVICES)
             return StackReport(self.home.root, tuple(idle), ())
         settings = StackSettings(self.home, Ports(**state.ports), state, list_participants(), self._dags)
         return self._describe(settings)
 
     def _describe(self, settings: StackSettings) -> StackReport:
         states = self._supervisor.states()
-        rows = tuple(_describe_one(service, states, settings) for service in available_services().values())
+        rows = tuple(_describe_one(service, states, settings) for service in SERVICES.values())
         started = {row.component for row in rows if row.state is not State.STOPPED}
         logins = tuple(one for one in credentials(settings) if one.component in started)
         return StackReport(self.home.root, rows, logins)
 
 
-def _with_needs(services: Mapping[Component, Service], components: Collection[Component]) -> set[Component]:
-    wanted = {one for one in components if one in services}
-    return wanted | {need for one in wanted for need in services[one].needs}
+def _with_needs(components: Collection[Component]) -> set[Component]:
+    return {*components, *(need for one in components for need in SERVICES[one].needs)}
 
 
 def _names(service: Service, known: Collection[str]) -> list[str]:

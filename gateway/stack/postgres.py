@@ -214,6 +214,21 @@ def _let_reader_in(settings: StackSettings) -> None:
             )
 
 
+def read_note(settings: StackSettings, database: str) -> str:
+    """What :func:`write_note` left on this database; empty if nothing."""
+    query = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
+    with connect(settings) as connection:
+        row = connection.execute(query, (database,)).fetchone()
+    return str(row[0]) if row is not None and row[0] else ""
+
+
+def write_note(settings: StackSettings, database: str, note: str) -> None:
+    """Note on a database what has been done to it; the note is lost with the database."""
+    command = sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(note))
+    with connect(settings) as connection:
+        connection.execute(command)
+
+
 def clear_lock(settings_home: Path) -> None:
     """Remove the lock file of a server that was killed: its pid may belong to someone else by now."""
     (settings_home / "postgres" / "data" / "postmaster.pid").unlink(missing_ok=True)

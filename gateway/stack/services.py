@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gateway.stack import airflow_server, object_store, postgres, rabbitmq, simulators
 from gateway.stack.airflow_server import describe_airflow
@@ -38,12 +39,16 @@ class Service:
     patience: float = 60.0
 
 
+def _fill(settings: StackSettings) -> None:
+    simulators.fill(settings, describe_environment(settings), settings.seed)
+
+
 def stack_variables(settings: StackSettings) -> Mapping[str, str]:
     """Everything that goes into ``stack.env``."""
     return {**describe_environment(settings), **describe_airflow(settings)}
 
 
-_SERVICES = (
+_ALL = (
     Service(
         component=Component.RABBITMQ,
         url=lambda settings: settings.management_url,
@@ -75,6 +80,7 @@ _SERVICES = (
         url=lambda settings: settings.simulators_url,
         programs=lambda settings: simulators.programs(settings, describe_environment(settings)),
         probe=simulators.probe,
+        provision=_fill,
         needs=(Component.POSTGRES,),
     ),
     Service(
@@ -88,15 +94,8 @@ _SERVICES = (
         patience=180,
     ),
 )
-
-
-def available_services() -> Mapping[Component, Service]:
-    """Every component this installation can start, in the order people read them."""
-    return {
-        service.component: service
-        for service in _SERVICES
-        if service.component is not Component.SIMULATORS or simulators.exist()
-    }
+#: Every component, in the order in which people read them and the needed come before the needing.
+SERVICES: Mapping[Component, Service] = MappingProxyType({service.component: service for service in _ALL})
 
 
 def credentials(settings: StackSettings) -> tuple[Credential, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,25 @@ _HTTP_SOURCES = ("ecology_environment", PLATFORM)
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """What the departments' systems are filled with: a real register, or ``subjects`` drawn from ``number``."""
+
+    register: Path | None = None
+    subjects: int = 10_000
+    number: int = 2019
+
+    def arguments(self) -> tuple[str, ...]:
+        """The simulators' command-line options."""
+        drawn = ("--subjects", str(self.subjects), "--seed", str(self.number))
+        return (*drawn, "--register", str(self.register.resolve())) if self.register else drawn
+
+    def fingerprint(self) -> str:
+        """Equal for equal data: the register counts by its content."""
+        content = hashlib.sha256(self.register.read_bytes()).hexdigest() if self.register else f"{self.subjects}"
+        return f"seeded {content} {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
 class StackSettings:
     """One stack: its folder, ports, remembered state and participants (sorted ids)."""
 
@@ -33,6 +53,7 @@ class StackSettings:
     state: StackState
     participants: tuple[str, ...]
     dags: Path = REPOSITORY / "dags"
+    seed: Seed | None = None
 
     @property
     def amqp_url(self) -> str:
