@@ -24,8 +24,6 @@ _WITHOUT = Annotated[
 _REGISTER = Annotated[
     Path | None, typer.Option("--register", help="用真实名录填充模拟系统 / fill the simulators with a real register")
 ]
-    Path | None, typer.Option("--register", help="用真实名录填充模拟系统 / fill with a real register")
-]
 _SUBJECTS = Annotated[int | None, typer.Option("--subjects", min=1, help="模拟主体数 / subjects to draw")]
 _STYLES = {State.READY: "green", State.FAILED: "red", State.STOPPED: "dim"}
 
