@@ -121,7 +121,7 @@ class _Reader:
         text = str(node.value)
         if node.tag not in _PLAIN_TAGS:
             return self._refuse(path, "tags are not allowed", got=node.tag)
-        if node.style is not None:  # quoted: always text
+        if node.style:  # quoted: always text (the C loader says "" of a plain scalar)
             return text
         if text in _WORDS:
             return _WORDS[text]

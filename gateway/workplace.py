@@ -20,7 +20,7 @@ from connectors.object_store import MinioStore
 from exchange_formats.errors import FatalError
 from exchange_formats.subjects import PseudonymKey
 from gateway.stack.home import resolve_home
-from scoring.model import MODELS, Models, load_models
+from scoring.library import MODELS, Models, load_models
 
 LAKE_CONNECTION = "lake"
 
@@ -88,4 +88,3 @@ def departments_folder(environ: Mapping[str, str]) -> Path:
 def models_folder(environ: Mapping[str, str]) -> Path:
     """Where the model YAMLs are: the package's own, unless XINQIAO_MODELS names another folder."""
     return Path(environ.get("XINQIAO_MODELS") or MODELS)
-

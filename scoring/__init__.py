@@ -1,1 +1,1 @@
-"""Pure scoring: models, compiled SQL, grades with their evidence. No network, no clock, no randomness."""
+"""Scoring, pure: models → SQL → grades, evidence, warnings. No network, no clock, no randomness."""

@@ -1,0 +1,231 @@
+"""The models as a folder of files: read, cross-checked, found by domain and day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from exchange_formats.documents import Document, read_document
+from exchange_formats.errors import ConfigurationError, Problem
+from scoring.grammar import dataset_columns
+from scoring.model import (
+    ComplianceDimension,
+    EarnedDimension,
+    Example,
+    Indicator,
+    Model,
+    PublicCreditDimension,
+)
+from scoring.tables import TABLES, TableKind, Tables, check_condition, check_counts, load_tables
+
+MODELS = Path(__file__).parent / "models"
+TOTAL = Decimal(1000)
+TABLE_KINDS: tuple[TableKind, ...] = ("bands", "decay", "publicity", "severity", "warnings", "measures")
+
+
+@dataclass(frozen=True)
+class Models:
+    """Every sound model, and every problem of every file.
+
+    ``by_id`` holds each domain's newest version; ``versions`` all of them, oldest first.
+    """
+
+    by_id: Mapping[str, Model]
+    versions: Mapping[str, tuple[Model, ...]]
+    problems: tuple[Problem, ...]
+    tables: Tables
+
+    def in_force(self, domain: str, day: date) -> Model:
+        """The version of ``domain`` in force on ``day``.
+
+        Raises:
+            ConfigurationError: no such domain, or no version of it on that day.
+        """
+        versions = self.versions.get(domain)
+        if not versions:
+            broken = [problem for problem in self.problems if problem.file.startswith(f"{domain}@")]
+            raise ConfigurationError(
+                f"没有领域 {domain} 的模型 / there is no sound model of domain {domain}",
+                broken,
+                hint=f"known: {', '.join(sorted(self.versions)) or 'none'}",
+            )
+        for model in versions:
+            if model.effective.holds(day):
+                return model
+        raise ConfigurationError(
+            f"领域 {domain} 在 {day} 没有生效的模型 / no version of {domain} is in force on {day}",
+            hint="in force: " + ", ".join(f"{model.version} from {model.effective.from_}" for model in versions),
+        )
+
+
+def load_models(folder: Path = MODELS, tables_folder: Path = TABLES) -> Models:
+    """Read every ``*.yaml`` of ``folder``; never raises for what a person wrote: see ``Models.problems``."""
+    tables = load_tables(tables_folder)
+    problems = list(tables.problems)
+    sound: list[tuple[Document[Model], Model]] = []
+    for path in sorted(folder.glob("*.yaml")):
+        document = read_document(path, Model)
+        wrong = list(document.problems)
+        if document.value is not None:
+            wrong += _check(document, document.value, path.stem, tables)
+            if not wrong:
+                sound.append((document, document.value))
+        problems += wrong
+    sound.sort(key=lambda pair: (pair[1].id, pair[1].effective.from_))
+    problems += _check_versions(sound)
+    versions: dict[str, tuple[Model, ...]] = {}
+    for _, model in sound:
+        versions[model.id] = (*versions.get(model.id, ()), model)
+    return Models({key: found[-1] for key, found in versions.items()}, versions, tuple(problems), tables)
+
+
+def _check(document: Document[Model], model: Model, stem: str, tables: Tables) -> Iterator[Problem]:
+    if model.name != stem:
+        yield document.problem(("id",), "id@version is not the file's name", expected=stem, got=model.name)
+    for kind in TABLE_KINDS:
+        if (kind, getattr(model, kind)) not in tables.by_name:
+            expected = ", ".join(tables.names(kind))
+            yield document.problem(
+                (kind,), "there is no sound table of that name", expected=expected, got=getattr(model, kind)
+            )
+    yield from _check_subjects(document, model)
+    yield from _check_dimensions(document, model)
+    for override_id, override in model.overrides.items():
+        for index, counts in enumerate(override.counts):
+            path = ("overrides", override_id, "counts") + ((index,) if len(override.counts) > 1 else ())
+            yield from check_counts(document, counts, path)
+            if override.state == "listed" and "removed_on" not in dataset_columns(counts.dataset):
+                yield document.problem(
+                    (*path, "dataset"), "state: listed needs a dataset with removed_on", got=counts.dataset
+                )
+    ids = Counter([*(i for d in model.dimensions.values() for i in _indicators(d)), *model.overrides])
+    for repeated in (name for name, times in ids.items() if times > 1):
+        yield document.problem(_where_is(model, repeated), "the id is used twice", got=repeated)
+    for index, example in enumerate(model.examples):
+        yield from _check_example(document, model, example, ("examples", index, "given"))
+
+
+def _check_subjects(document: Document[Model], model: Model) -> Iterator[Problem]:
+    columns = dataset_columns(model.subjects.from_)
+    if not columns:
+        yield document.problem(
+            ("subjects", "from"), "there is no such dataset in the catalogue", got=model.subjects.from_
+        )
+    else:
+        yield from check_condition(document, model.subjects.where, columns, ("subjects", "where"))
+    for index, name in enumerate(model.required):
+        if not dataset_columns(name):
+            yield document.problem(("required", index), "there is no such dataset in the catalogue", got=name)
+
+
+def _check_dimensions(document: Document[Model], model: Model) -> Iterator[Problem]:
+    total = sum((dimension.full for dimension in model.dimensions.values()), Decimal(0))
+    if total != TOTAL:
+        yield document.problem(
+            ("dimensions",), "the dimensions' full points do not add up", expected="1000", got=str(total)
+        )
+    kinds = Counter(dimension.kind for dimension in model.dimensions.values())
+    if kinds["public_credit"] > 1:
+        yield document.problem(("dimensions",), "there is more than one public-credit dimension")
+    for name, dimension in model.dimensions.items():
+        path: tuple[str | int, ...] = ("dimensions", name)
+        if isinstance(dimension, PublicCreditDimension):
+            if "score" not in dataset_columns(dimension.dataset):
+                yield document.problem(
+                    (*path, "dataset"), "not a dataset of public-credit results", got=dimension.dataset
+                )
+            continue
+        if dimension.base > dimension.full:
+            yield document.problem(
+                (*path, "base"), "more than the dimension's full points", expected=f"at most {dimension.full}"
+            )
+        for indicator_id, indicator in dimension.indicators.items():
+            yield from _check_indicator(document, model, dimension, indicator_id, (*path, "indicators", indicator_id))
+            if indicator.group is not None and indicator.group not in dimension.groups:
+                yield document.problem(
+                    (*path, "indicators", indicator_id, "group"), "there is no such group", got=indicator.group
+                )
+
+
+def _check_indicator(
+    document: Document[Model],
+    model: Model,
+    dimension: ComplianceDimension | EarnedDimension,
+    indicator_id: str,
+    path: tuple[str | int, ...],
+) -> Iterator[Problem]:
+    indicator: Indicator = dimension.indicators[indicator_id]
+    if isinstance(dimension, ComplianceDimension) != (indicator.deduct is not None):
+        wanted = "deduct" if isinstance(dimension, ComplianceDimension) else "earn"
+        yield document.problem(path, f"an indicator of a {dimension.kind} dimension has {wanted}")
+    worth = indicator.deduct or indicator.earn
+    for index, counts in enumerate(indicator.counts):
+        here = (*path, "counts") + ((index,) if len(indicator.counts) > 1 else ())
+        yield from check_counts(document, counts, here)
+        if indicator.deduct and (counts.lookback or model.lookback) > 60:
+            yield document.problem(
+                (*here, "lookback"), "no adverse record counts after five years", expected="at most P60M"
+            )
+        columns = dataset_columns(counts.dataset)
+        if worth and worth.column and columns.get(worth.column) != "string":
+            yield document.problem(
+                (*path, "deduct" if indicator.deduct else "earn", "column"),
+                "not a text column of the dataset",
+                got=worth.column,
+            )
+        if indicator.deduct and indicator.deduct.severity and not {"kind", "fine_yuan", "decided_on"} <= columns.keys():
+            yield document.problem((*here, "dataset"), "the severity table is about penalties", got=counts.dataset)
+
+
+def _check_example(
+    document: Document[Model], model: Model, example: Example, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    for name, given in example.given.items():
+        if name == "public_credit" and isinstance(given, int | Decimal):
+            continue
+        columns = dataset_columns(name)
+        if not columns or not isinstance(given, list):
+            yield document.problem(
+                (*path, name), "expected a dataset with a list of records, or public_credit with a number"
+            )
+            continue
+        for index, record in enumerate(given):
+            for column in sorted(set(record) - columns.keys() if isinstance(record, dict) else [str(record)]):
+                yield document.problem(
+                    (*path, name, index, column), "there is no such column", expected=", ".join(sorted(columns))
+                )
+    if not model.effective.holds(example.as_of):
+        yield document.problem((*path[:-1], "as_of"), "the model is not in force on that day", got=str(example.as_of))
+
+
+def _check_versions(sound: list[tuple[Document[Model], Model]]) -> Iterator[Problem]:
+    """Versions of one domain follow each other without a gap or an overlap."""
+    for (_, before), (document, after) in pairwise(sound):
+        if before.id != after.id:
+            continue
+        end = before.effective.to
+        if end is None or after.effective.from_ <= end:
+            yield document.problem(
+                ("effective", "from"), f"overlaps version {before.version}", expected=f"after {end or 'its end'}"
+            )
+        elif (after.effective.from_ - end).days > 1:
+            yield document.problem(
+                ("effective", "from"), f"leaves a gap after version {before.version}, which ends on {end}"
+            )
+
+
+def _indicators(dimension: Any) -> tuple[str, ...]:
+    return () if isinstance(dimension, PublicCreditDimension) else tuple(dimension.indicators)
+
+
+def _where_is(model: Model, name: str) -> tuple[str | int, ...]:
+    for dimension_id, dimension in reversed(tuple(model.dimensions.items())):
+        if name in _indicators(dimension):
+            return ("dimensions", dimension_id, "indicators", name)
+    return ("overrides", name)

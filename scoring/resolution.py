@@ -1,0 +1,150 @@
+"""A resolved model: everything a run depends on besides its inputs, inlined and named by digest (semantics §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import cached_property
+from typing import Final, TypeVar
+
+from pydantic import Field
+
+from exchange_formats.digests import canonical_json, digest_bytes
+from exchange_formats.errors import ConfigurationError
+from scoring.grammar import Counts
+from scoring.model import (
+    ComplianceDimension,
+    EarnedDimension,
+    Indicator,
+    Model,
+    Override,
+    PublicCreditDimension,
+)
+from scoring.quantities import Frozen
+from scoring.tables import (
+    TABLES,
+    Bands,
+    Decay,
+    Decree,
+    Measures,
+    Publicity,
+    Severity,
+    Table,
+    TableKind,
+    Tables,
+    WarningTable,
+    load_tables,
+)
+
+#: The version of what is computed; it is part of every run's id and changes when any result could.
+SEMANTICS: Final = "1"
+T = TypeVar("T", bound=Table)
+
+
+class ResolvedModel(Frozen):
+    """A model with its tables, and with the publicity decree in force on the day it is used for."""
+
+    model: Model = Field(description="without its examples: they decide nothing")
+    bands: Bands
+    decay: Decay
+    publicity: Publicity
+    decree: Decree
+    severity: Severity
+    warnings: WarningTable
+    measures: Measures
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """Canonical JSON: equal models give equal bytes."""
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the canonical bytes."""
+        return digest_bytes(self.canonical)
+
+    @property
+    def name(self) -> str:
+        """``id@version``."""
+        return self.model.name
+
+    @property
+    def public_credit(self) -> tuple[str, PublicCreditDimension] | None:
+        """The public-credit dimension with its id; None where the model has none."""
+        for name, dimension in self.model.dimensions.items():
+            if isinstance(dimension, PublicCreditDimension):
+                return name, dimension
+        return None
+
+    @property
+    def judged(self) -> Mapping[str, ComplianceDimension | EarnedDimension]:
+        """The dimensions made of indicators."""
+        return {k: v for k, v in self.model.dimensions.items() if not isinstance(v, PublicCreditDimension)}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every ``department/dataset`` the model can use, sorted."""
+        found = {self.model.subjects_source, *(self.source(counts) for counts in self.counts())}
+        if self.public_credit:
+            found.add(Counts(dataset=self.public_credit[1].dataset).source(self.model.department))
+        return tuple(sorted(found | set(self.required)))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The inputs without which there is no new run."""
+        named = {Counts(dataset=name).source(self.model.department) for name in self.model.required}
+        return tuple(sorted(named | {self.model.subjects_source}))
+
+    def source(self, counts: Counts) -> str:
+        """``department/dataset`` of what is counted."""
+        return counts.source(self.model.department)
+
+    def counts(self) -> tuple[Counts, ...]:
+        """Everything the model counts: indicators, overrides, warnings, the severe list."""
+        parts: list[Indicator | Override] = [*self.model.indicators.values(), *self.model.overrides.values()]
+        found = [counts for part in parts for counts in part.counts]
+        for rule in self.warnings.rules:
+            found += [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
+        return tuple(found + ([self.measures.severe_list] if self.measures.severe_list else []))
+
+
+def resolve(model: Model, as_of: date, tables: Tables | None = None) -> ResolvedModel:
+    """Inline every table ``model`` names, as in force on ``as_of``.
+
+    Raises:
+        ConfigurationError: the model, one of its tables, or the publicity decree is not in force on that day.
+    """
+    library = tables or load_tables(TABLES)
+    if not model.effective.holds(as_of):
+        raise ConfigurationError(
+            f"模型 {model.name} 在 {as_of} 未生效 / model {model.name} is not in force on {as_of}",
+            hint=f"in force from {model.effective.from_}" + (f" to {model.effective.to}" if model.effective.to else ""),
+        )
+    publicity = _find(library, "publicity", model.publicity, Publicity, as_of)
+    return ResolvedModel(
+        model=model.model_copy(update={"examples": ()}),
+        bands=_find(library, "bands", model.bands, Bands, as_of),
+        decay=_find(library, "decay", model.decay, Decay, as_of),
+        publicity=publicity,
+        decree=publicity.decree(as_of),
+        severity=_find(library, "severity", model.severity, Severity, as_of),
+        warnings=_find(library, "warnings", model.warnings, WarningTable, as_of),
+        measures=_find(library, "measures", model.measures, Measures, as_of),
+    )
+
+
+def read_resolved(data: bytes) -> ResolvedModel:
+    """The resolved model a run stored beside its artefacts."""
+    return ResolvedModel.model_validate_json(data)
+
+
+def _find(tables: Tables, kind: TableKind, name: str, schema: type[T], day: date) -> T:
+    table = tables.by_name.get((kind, name))
+    if not isinstance(table, schema):
+        raise ConfigurationError(f"没有表 {kind}/{name} / there is no sound table {kind}/{name}", tables.problems)
+    if not table.effective.holds(day):
+        raise ConfigurationError(
+            f"表 {kind}/{name} 在 {day} 未生效 / table {kind}/{name} is not in force on {day}",
+            hint=f"in force from {table.effective.from_}",
+        )
+    return table
