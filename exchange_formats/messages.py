@@ -18,7 +18,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from exchange_formats.datasets import Identifier
 from exchange_formats.digests import derive_uuid, digest_bytes
-from exchange_formats.manifests import Sha256
+from exchange_formats.manifests import Count, Sha256
 from exchange_formats.subjects import (
     check_resident_numbers,
     is_individual_business,
@@ -82,7 +82,7 @@ Level = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
 Grade = Literal["A", "B", "C", "D", "E", "N"]
 #: Exact decimals travel as strings: a JSON number would become a double in most readers.
 Score = Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{2}$")]
-Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,6})?$")]
+Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,8})?$")]
 
 
 class _Frozen(BaseModel):
@@ -124,12 +124,20 @@ def shown_name(name: str | None, reference: str) -> str | None:
 
 
 class Reason(_Frozen):
-    """One indicator's part in the score: measured value, points it gave (negative: took), and the law behind it."""
+    """One indicator's part in the score; ``value``: how many records counted; negative ``points`` were taken."""
 
     indicator: Text
     title: Text
-    value: Text | None = None
+    value: Count
     points: Amount
+    basis: tuple[Text, ...] = ()
+
+
+class Override(_Frozen):
+    """A veto or cap that applied, also one that a stronger one hides."""
+
+    id: Text
+    title: Text
     basis: tuple[Text, ...] = ()
 
 
@@ -145,7 +153,7 @@ class PublicCredit(_Frozen):
     """The public-credit part of a score and where it came from (semantics §3)."""
 
     origin: Text
-    score: Amount | None = None
+    score: Score
     evaluated_on: date | None = None
 
 
@@ -154,11 +162,12 @@ class GradeResult(Subject):
 
     score: Score | None = None
     grade: Grade
-    computed_grade: Grade | None = None
+    #: What the points alone give; ``grade`` differs where an override applies.
+    computed_grade: Grade
     previous_grade: Grade | None = None
     flags: tuple[Text, ...] = ()
-    public_credit: PublicCredit | None = None
-    override_reasons: tuple[Text, ...] = ()
+    public_credit: PublicCredit
+    override_reasons: tuple[Override, ...] = ()
     reasons: Annotated[tuple[Reason, ...], Field(max_length=MAXIMUM_REASONS)] = ()
     measures: tuple[Measure, ...] = ()
     not_collected: tuple[Text, ...] = ()
@@ -217,10 +226,11 @@ class Warning_(Subject):  # noqa: N801 — Warning is a builtin
     rule: Text
     level: Level
     title: Text
+    #: The first trigger's day; absent where the score itself is the trigger.
     triggered_on: date | None = None
-    trigger: Text | None = None
+    trigger: Text
+    records: Count
     basis: tuple[Text, ...] = ()
-    measures: tuple[Measure, ...] = ()
 
 
 class WarningRaised(RunData):

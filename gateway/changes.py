@@ -1,0 +1,213 @@
+"""What changed between two runs of a domain: the content of the next publication (semantics §7).
+
+The comparison runs in DuckDB over the runs' Arrow files and is streamed: memory is
+bounded by its limit, not by the number of subjects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from exchange_formats.messages import (
+    NO_CITY,
+    GradeResult,
+    Measure,
+    Override,
+    PublicCredit,
+    Reason,
+    Warning_,
+    WithdrawnGrade,
+    shown_name,
+)
+from exchange_formats.results import GRADES, WARNINGS
+
+_ROWS = 2_000
+#: What a consumer sees of a grade; a difference in any of it is a change.
+_CONTENT = tuple(name for name in GRADES.names if name not in {"subject_ref", "subject_type", "individual_business"})
+#: First sent, first seen: the most severe warnings go out first. Levels of a domain's own rank between.
+_SEVERITY: Mapping[str, int] = {"red": 9, "orange": 6, "yellow": 3, "blue": 1}
+_OWN_LEVEL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """Local files of the artefacts that are published."""
+
+    grades: Path
+    warnings: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """Title and legal basis of something a result names by id."""
+
+    title: str
+    basis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Titles and bases by id, from the run's resolved model."""
+
+    indicators: Mapping[str, Titled] = field(default_factory=dict)
+    overrides: Mapping[str, Titled] = field(default_factory=dict)
+    warnings: Mapping[str, Titled] = field(default_factory=dict)
+    measures: Mapping[str, Titled] = field(default_factory=dict)
+
+
+class Changes:
+    """A comparison of two runs; open with :func:`compare_runs`. Iterators are ordered by city, then subject."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, wording: Wording) -> None:
+        self._connection = connection
+        self._wording = wording
+
+    def grades(self) -> Iterator[GradeResult]:
+        """New subjects, and those of which anything a consumer sees is different."""
+        changed = " OR ".join(f"n.{name} IS DISTINCT FROM o.{name}" for name in _CONTENT)
+        query = (
+            "SELECT n.*, o.grade AS previous_grade FROM new_grades n LEFT JOIN old_grades o USING (subject_ref) "
+            f"WHERE o.subject_ref IS NULL OR {changed} ORDER BY n.city_code, subject_ref"
+        )
+        return (self._render_grade(row) for row in self._rows(query))
+
+    def withdrawn(self) -> Iterator[WithdrawnGrade]:
+        """Subjects the baseline graded and this run does not."""
+        query = (
+            "SELECT * FROM old_grades o WHERE NOT EXISTS "
+            "(SELECT 1 FROM new_grades n WHERE n.subject_ref = o.subject_ref) ORDER BY city_code, subject_ref"
+        )
+        return (WithdrawnGrade(**_subject(row), previous_grade=row["grade"]) for row in self._rows(query))
+
+    def raised(self) -> Iterator[Warning_]:
+        """Warnings that were not there, or stood at another level; the most severe first."""
+        query = (
+            "SELECT n.* FROM new_warnings n LEFT JOIN old_warnings o USING (id) "
+            "WHERE n.level IS DISTINCT FROM o.level "
+            f"ORDER BY {_severity_sql('n.level')} DESC, n.city_code, n.subject_ref, id"
+        )
+        return (self._render_warning(row) for row in self._rows(query))
+
+    def cleared(self) -> Iterator[Warning_]:
+        """Warnings the baseline had and this run has not."""
+        query = (
+            "SELECT * FROM old_warnings o WHERE NOT EXISTS (SELECT 1 FROM new_warnings n WHERE n.id = o.id) "
+            "ORDER BY city_code, subject_ref, id"
+        )
+        return (self._render_warning(row) for row in self._rows(query))
+
+    def _rows(self, query: str) -> Iterator[dict[str, Any]]:
+        """Stream a query; one stream at a time, for they share the connection."""
+        reader: pa.RecordBatchReader = self._connection.execute(query).to_arrow_reader(_ROWS)
+        for batch in reader:
+            yield from batch.to_pylist()
+
+    def _render_grade(self, row: dict[str, Any]) -> GradeResult:
+        return GradeResult(
+            **_subject(row),
+            score=None if row["score"] is None else f"{row['score']:.2f}",
+            grade=row["grade"],
+            computed_grade=row["computed_grade"],
+            previous_grade=row["previous_grade"],
+            flags=tuple(row["flags"]),
+            public_credit=PublicCredit(
+                origin=row["public_credit_origin"],
+                score=f"{row['public_credit_score']:.2f}",
+                evaluated_on=row["public_credit_evaluated_on"],
+            ),
+            override_reasons=tuple(self._render_override(one) for one in row["override_reasons"]),
+            reasons=tuple(self._render_reason(reason) for reason in row["reasons"]),
+            measures=tuple(self._render_measure(code) for code in row["measures"]),
+            not_collected=tuple(row["not_collected"]),
+        )
+
+    def _render_reason(self, reason: dict[str, Any]) -> Reason:
+        found = _find(self._wording.indicators, reason["indicator"])
+        return Reason(
+            indicator=reason["indicator"],
+            title=found.title,
+            value=reason["records"],
+            points=render_points(reason["points"]),
+            basis=found.basis,
+        )
+
+    def _render_override(self, name: str) -> Override:
+        found = _find(self._wording.overrides, name)
+        return Override(id=name, title=found.title, basis=found.basis)
+
+    def _render_measure(self, code: str) -> Measure:
+        found = _find(self._wording.measures, code)
+        return Measure(code=code, title=found.title, basis=found.basis)
+
+    def _render_warning(self, row: dict[str, Any]) -> Warning_:
+        found = _find(self._wording.warnings, row["rule"])
+        return Warning_(
+            **_subject(row),
+            id=row["id"],
+            rule=row["rule"],
+            level=row["level"],
+            title=found.title,
+            triggered_on=row["triggered_on"],
+            trigger=row["first_trigger"],
+            records=row["records"],
+            basis=found.basis,
+        )
+
+
+@contextmanager
+def compare_runs(
+    new: RunFiles, old: RunFiles | None, wording: Wording, spool: Path, *, memory_limit: str = "1GB"
+) -> Iterator[Changes]:
+    """Compare ``new`` with its baseline ``old`` (None: everything is new); ``spool`` takes what memory cannot hold."""
+    with duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spool / "duckdb")}) as connection:
+        connection.register("new_grades", _open(new.grades, GRADES))
+        connection.register("old_grades", _open(old.grades if old else None, GRADES))
+        connection.register("new_warnings", _open(new.warnings, WARNINGS))
+        connection.register("old_warnings", _open(old.warnings if old else None, WARNINGS))
+        yield Changes(connection, wording)
+
+
+def severity(level: str) -> int:
+    """AMQP priority of a warning level: 1 … 9."""
+    return _SEVERITY.get(level, _OWN_LEVEL)
+
+
+def render_points(points: Decimal) -> str:
+    """Exact, without trailing zeros: ``-80``, ``-13.5``."""
+    text = f"{points:f}"
+    trimmed = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if trimmed in {"", "-", "-0"} else trimmed
+
+
+def _severity_sql(column: str) -> str:
+    cases = " ".join(f"WHEN '{level}' THEN {rank}" for level, rank in _SEVERITY.items())
+    return f"CASE {column} {cases} ELSE {_OWN_LEVEL} END"
+
+
+def _open(path: Path | None, schema: pa.Schema) -> pads.Dataset:
+    if path is None:
+        return pads.dataset(schema.empty_table())
+    return pads.dataset(path, schema=schema, format="ipc")
+
+
+def _subject(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "subject_ref": row["subject_ref"],
+        "subject_type": row["subject_type"],
+        "subject_name": shown_name(row["subject_name"], row["subject_ref"]),
+        "individual_business": row["individual_business"],
+        "city_code": row["city_code"] if row["city_code"] not in {"", NO_CITY} else None,
+    }
+
+
+def _find(words: Mapping[str, Titled], name: str) -> Titled:
+    return words.get(name, Titled(name))

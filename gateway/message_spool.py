@@ -1,0 +1,139 @@
+"""Messages of one publication, rendered once into a local file and read back in order.
+
+Results are encoded while they are compared; how many slices there are, and so the
+text around each, is known only afterwards. The spool keeps the encoded results, so
+memory holds one slice, and the same messages can be produced again without comparing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from exchange_formats.digests import digest_bytes
+from exchange_formats.errors import FatalError
+from exchange_formats.messages import (
+    EVALUATED,
+    WITHDRAWN,
+    EventType,
+    GradeResult,
+    OutgoingMessage,
+    RunData,
+    Slice,
+    Warning_,
+    WithdrawnGrade,
+    cut_slices,
+    encode_grades,
+    encode_item,
+    encode_message,
+    encode_warning,
+    grade_key,
+    warning_key,
+)
+from exchange_formats.publications import PlannedMessage, Totals
+from gateway.changes import severity
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where the encoded results of one message lie, and what its envelope needs."""
+
+    type: EventType
+    offset: int
+    size: int
+    count: int
+    routing_key: str
+    subject: str
+    priority: int = 0
+
+
+class MessageSpool:
+    """Add results, then read ``messages``; ``file`` is a temporary file of the caller's."""
+
+    def __init__(self, domain: str, file: BinaryIO) -> None:
+        self._domain = domain
+        self._file = file
+        self._entries: list[_Entry] = []
+        self._end = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add_grades(self, kind: EventType, results: Iterable[GradeResult | WithdrawnGrade]) -> None:
+        """Cut results, ordered by city, into slices.
+
+        Raises:
+            FatalError: one result alone does not fit into a message.
+        """
+        encoded = ((one.city, encode_item(one)) for one in results)
+        try:
+            for cut in cut_slices(encoded):
+                key, about = grade_key(self._domain, cut.city), f"{self._domain}/{cut.city}"
+                self._add(kind, b",".join(cut.items), len(cut.items), key, about)
+        except ValueError as error:
+            raise FatalError(f"结果无法发布 a result cannot be published: {error}") from error
+
+    def add_warnings(self, kind: EventType, warnings: Iterable[Warning_]) -> None:
+        """One message a warning."""
+        for one in warnings:
+            key = warning_key(self._domain, one.city, one.level)
+            self._add(kind, encode_item(one), 1, key, one.subject_ref, severity(one.level))
+
+    def _add(self, kind: EventType, blob: bytes, count: int, key: str, about: str, priority: int = 0) -> None:
+        self._file.write(blob)
+        self._entries.append(_Entry(kind, self._end, len(blob), count, key, about, priority))
+        self._end += len(blob)
+
+    @property
+    def totals(self) -> Totals:
+        """What was added, counted."""
+        counts = dict.fromkeys(("evaluated", "withdrawn", "raised", "cleared"), 0)
+        for entry in self._entries:
+            counts[entry.type.split(".")[3]] += entry.count
+        return Totals(
+            messages=len(self._entries),
+            results=counts["evaluated"],
+            withdrawn=counts["withdrawn"],
+            raised=counts["raised"],
+            cleared=counts["cleared"],
+        )
+
+    def messages(self, run: RunData, time: datetime) -> Iterator[OutgoingMessage]:
+        """All messages in order; the first has ``run.sequence``, each next one more. The same input, the same bytes."""
+        self._file.flush()
+        totals = {kind: sum(one.type == kind for one in self._entries) for kind in (EVALUATED, WITHDRAWN)}
+        numbers = dict.fromkeys(totals, 0)
+        for index, entry in enumerate(self._entries):
+            self._file.seek(entry.offset)
+            blob = self._file.read(entry.size)
+            said = run.model_copy(update={"sequence": run.sequence + index})
+            if entry.type in totals:
+                numbers[entry.type] += 1
+                data = encode_grades(said, Slice(number=numbers[entry.type], of=totals[entry.type]), (blob,))
+            else:
+                data = encode_warning(said, blob)
+            yield encode_message(
+                said,
+                entry.type,
+                data,
+                subject=entry.subject,
+                time=time,
+                routing_key=entry.routing_key,
+                priority=entry.priority,
+            )
+
+    def plan(self, run: RunData, time: datetime) -> tuple[PlannedMessage, ...]:
+        """What a plan says of each message."""
+        return tuple(
+            PlannedMessage(
+                routing_key=message.routing_key,
+                id=message.id,
+                type=entry.type,
+                sha256=digest_bytes(message.body),
+                results=entry.count,
+                priority=message.priority,
+            )
+            for entry, message in zip(self._entries, self.messages(run, time), strict=True)
+        )
