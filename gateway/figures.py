@@ -1,0 +1,97 @@
+"""Figures of what was done, read back from the lake: what a summary may show, and nothing it remembers.
+
+A run of the demo, an operator's morning look and an assessment read the same records:
+outcomes of collection, manifests of runs, receipts of publications.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.department import Department
+from connectors.lake import Lake
+from exchange_formats.keys import domain_prefix, landing_prefix, receipt_key
+from exchange_formats.manifests import Counts, Outcome, RunManifest
+from exchange_formats.publications import Receipt
+from scoring.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionFigures:
+    """What one participant's newest collection of every dataset read, summed; ``failed``: dataset → error."""
+
+    department: str
+    title: str
+    counts: Counts
+    rejected_by_reason: Mapping[str, int]
+    datasets: int
+    failed: Mapping[str, str]
+    #: Records that stand in the lake after all collections so far, all versions.
+    in_lake: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFigures:
+    """The newest run of one domain and, once it is published, its receipt."""
+
+    domain: str
+    title: str
+    run: RunManifest
+    receipt: Receipt | None
+
+
+def read_collections(lake: Lake, departments: Iterable[Department], *, since: datetime) -> list[CollectionFigures]:
+    """One entry a participant, from the newest outcome of each dataset that finished after ``since``."""
+    return [_read_collection(lake, department, since) for department in departments]
+
+
+def read_evaluations(lake: Lake, models: Iterable[Model]) -> list[EvaluationFigures]:
+    """One entry a domain that has a run."""
+    found = []
+    for model in models:
+        heads = lake.heads(domain_prefix(model.id))
+        runs = [lake.manifest(domain_prefix(model.id), head) for head in heads]
+        newest = max((run for run in runs if isinstance(run, RunManifest)), key=lambda run: run.sequence, default=None)
+        if newest is not None:
+            key = receipt_key(model.id, newest.run_id)
+            receipt = Receipt.model_validate_json(lake.store.get_bytes(key)) if lake.store.exists(key) else None
+            found.append(EvaluationFigures(model.id, model.title, newest, receipt))
+    return found
+
+
+def _read_collection(lake: Lake, department: Department, since: datetime) -> CollectionFigures:
+    newest = _newest_outcomes(lake, department, since)
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for outcome in newest.values():
+        if outcome.counts:
+            counts.update(outcome.counts.model_dump())
+        reasons.update(outcome.rejected_by_reason)
+    in_lake = sum(
+        part.rows for dataset in department.datasets for b in lake.batches(department.id, dataset) for part in b.parts
+    )
+    return CollectionFigures(
+        department=department.id,
+        title=department.title,
+        counts=Counts(**{name: counts[name] for name in Counts.model_fields}),
+        rejected_by_reason=dict(reasons.most_common()),
+        datasets=len(newest),
+        failed={dataset: outcome.error for dataset, outcome in newest.items() if outcome.result == "failed"},
+        in_lake=in_lake,
+    )
+
+
+def _newest_outcomes(lake: Lake, department: Department, since: datetime) -> dict[str, Outcome]:
+    newest: dict[str, Outcome] = {}
+    for dataset in department.datasets:
+        prefix = landing_prefix(department.id, dataset).replace("landing/", "outcomes/", 1)
+        for key in lake.store.list_keys(prefix):
+            outcome = Outcome.model_validate_json(lake.store.get_bytes(key))
+            if outcome.finished_at >= since and (
+                dataset not in newest or outcome.finished_at > newest[dataset].finished_at
+            ):
+                newest[dataset] = outcome
+    return newest
