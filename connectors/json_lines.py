@@ -89,8 +89,14 @@ def _cut_half_line(path: Path, handle: BinaryIO) -> None:
                 end = start + found + 1
                 break
             end = start
-    if end != size:
-        handle.truncate(end)
+    if end == size:
+        return
+    with path.open("rb") as reader:
+        reader.seek(end)
+        # Every line of ours is an object. Anything else is somebody's file, given by mistake.
+        if reader.read(1) != b"{":
+            raise FatalError(f"{path}: 不是 JSON 行文件 not a file of JSON lines", hint="换一个文件 use another file")
+    handle.truncate(end)
 
 
 @contextmanager

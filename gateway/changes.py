@@ -107,7 +107,7 @@ class Changes:
 
     def _rows(self, query: str) -> Iterator[dict[str, Any]]:
         """Stream a query; one stream at a time, for they share the connection."""
-        reader: pa.RecordBatchReader = self._connection.execute(query).to_arrow_reader(_ROWS)
+        reader: pa.RecordBatchReader = self._connection.sql(query).to_arrow_reader(_ROWS)
         for batch in reader:
             yield from batch.to_pylist()
 
