@@ -74,8 +74,8 @@ def digest_relation(connection: duckdb.DuckDBPyConnection, relation: str, schema
         f"WITH d AS (SELECT {row_digest_sql(schema)} AS h FROM {relation}), "
         "b AS (SELECT left(h, 2) AS k, sha256(string_agg(h, '' ORDER BY h)) AS h FROM d GROUP BY 1) "
         "SELECT sha256(coalesce(string_agg(k || h, '' ORDER BY k), '')) FROM b"
-    ).fetchone()
-    return str(answer[0]) if answer else digest_bytes(b"")
+    ).fetchall()  # to the end: a result left open would block the connection
+    return str(answer[0][0])
 
 
 def _encode(field: pa.Field) -> str:

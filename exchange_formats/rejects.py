@@ -41,7 +41,6 @@ class Reason(StrEnum):
     """Why a row was rejected: a stable code, shown with ``describe_reason`` in Chinese and English."""
 
     CELL_TOO_LARGE = "cell.too_large"
-    COLUMN_MISSING = "column.missing"
     KEY_MISSING = "key.missing"
     SUBJECT_MISSING = "subject.missing"
     SUBJECT_MALFORMED = "subject.malformed"
@@ -68,7 +67,6 @@ class Title:
 
 _TITLES = {
     Reason.CELL_TOO_LARGE: Title("单元格过大", "the cell is too large"),
-    Reason.COLUMN_MISSING: Title("缺少列", "a column is missing"),
     Reason.KEY_MISSING: Title("缺少主键", "a key value is missing"),
     Reason.SUBJECT_MISSING: Title("缺少主体代码", "the subject's code is missing"),
     Reason.SUBJECT_MALFORMED: Title("主体代码错误", "the subject's code is malformed"),
