@@ -14,13 +14,14 @@ from functools import cached_property
 from pathlib import Path
 
 from connectors.connection import Resolve, read_connection
-from connectors.department import DEPARTMENTS, Departments, load_departments
+from connectors.department import Departments, load_departments
 from connectors.lake import Lake
 from connectors.object_store import MinioStore
 from exchange_formats.errors import FatalError
 from exchange_formats.subjects import PseudonymKey
+from gateway.folders import departments_folder, models_folder
 from gateway.stack.home import resolve_home
-from scoring.library import MODELS, Models, load_models
+from scoring.library import Models, load_models
 
 LAKE_CONNECTION = "lake"
 
@@ -78,13 +79,3 @@ def open_workplace(resolve: Resolve | None = None, environ: Mapping[str, str] | 
     """The workplace of this process; ``resolve`` defaults to connections in the environment."""
     variables = os.environ if environ is None else environ
     return Workplace(resolve or (lambda identifier: read_connection(identifier, variables)), variables)
-
-
-def departments_folder(environ: Mapping[str, str]) -> Path:
-    """Where the department YAMLs are: the package's own, unless XINQIAO_DEPARTMENTS names another folder."""
-    return Path(environ.get("XINQIAO_DEPARTMENTS") or DEPARTMENTS)
-
-
-def models_folder(environ: Mapping[str, str]) -> Path:
-    """Where the model YAMLs are: the package's own, unless XINQIAO_MODELS names another folder."""
-    return Path(environ.get("XINQIAO_MODELS") or MODELS)
