@@ -40,6 +40,11 @@ REJECTS = pa.schema(
 class Reason(StrEnum):
     """Why a row was rejected: a stable code, shown with ``describe_reason`` in Chinese and English."""
 
+    FILE_EMPTY = "file.empty"
+    FILE_BROKEN = "file.broken"
+    ROW_RAGGED = "row.ragged"
+    ROW_MALFORMED = "row.malformed"
+    ROW_UNDECODABLE = "row.undecodable"
     CELL_TOO_LARGE = "cell.too_large"
     KEY_MISSING = "key.missing"
     SUBJECT_MISSING = "subject.missing"
@@ -66,6 +71,11 @@ class Title:
 
 
 _TITLES = {
+    Reason.FILE_EMPTY: Title("空文件", "the file is empty"),
+    Reason.FILE_BROKEN: Title("文件损坏", "the file is broken"),
+    Reason.ROW_RAGGED: Title("列数不符", "the row has too many or too few cells"),
+    Reason.ROW_MALFORMED: Title("行格式错误", "the row is malformed"),
+    Reason.ROW_UNDECODABLE: Title("编码错误", "the row is not in the declared encoding"),
     Reason.CELL_TOO_LARGE: Title("单元格过大", "the cell is too large"),
     Reason.KEY_MISSING: Title("缺少主键", "a key value is missing"),
     Reason.SUBJECT_MISSING: Title("缺少主体代码", "the subject's code is missing"),

@@ -1,0 +1,41 @@
+"""The column contract between a mapping and what a source really delivers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.department import DatasetMapping
+from exchange_formats.errors import FatalError
+
+_SHOWN = 20
+
+
+def check_columns(origin: str, found: Sequence[str], mapping: DatasetMapping, *, hint: str = "") -> tuple[str, ...]:
+    """The columns of ``origin`` that the mapping does not know (sorted), when it says that they are only reported.
+
+    Raises:
+        FatalError: a column that is read is missing or stands twice, or an unknown one is there under ``stop``.
+    """
+    twice = sorted({name for name in mapping.source_columns if found.count(name) > 1})
+    if twice:
+        raise FatalError(f"列重复 / {origin}: columns that stand twice: {_name(twice)}", hint="one name, one column")
+    present = set(found)
+    missing = [name for name in mapping.source_columns if name not in present]
+    unknown = sorted(present - set(mapping.source_columns) - set(mapping.ignore))
+    if missing:
+        also = f"; unknown columns instead: {_name(unknown)}" if unknown else ""
+        raise FatalError(
+            f"缺少列 / {origin}: missing columns: {_name(missing)}{also}",
+            hint=hint or "the source changed: ask the department, then correct the department's YAML",
+        )
+    if unknown and mapping.on_unknown_column == "stop":
+        raise FatalError(
+            f"多出列 / {origin}: unknown columns: {_name(unknown)}",
+            hint="map them, list them under 'ignore', or set 'on_unknown_column: report'",
+        )
+    return tuple(unknown)
+
+
+def _name(columns: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name[:64]}'" for name in columns[:_SHOWN])
+    return shown + (f" and {len(columns) - _SHOWN} more" if len(columns) > _SHOWN else "")

@@ -1,0 +1,118 @@
+"""XLSX by calamine, after a look at what it would unpack (a workbook is a ZIP of XML)."""
+
+from __future__ import annotations
+
+import copy
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Self
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+
+from connectors.sources.model import RejectedInput
+from connectors.sources.tables import FileBrokenError, Line
+from exchange_formats.rejects import Reason
+
+#: A sheet is held in memory as a whole: what is larger is sent as CSV.
+MAXIMUM_PACKED = 64 * 1024 * 1024
+MAXIMUM_UNPACKED = 512 * 1024 * 1024
+_CHUNK = 1024 * 1024
+
+
+class WorkbookTable:
+    """One sheet of one workbook (the first unless named); its first used row is the header. See ``TextTable``."""
+
+    header_hint = ""
+
+    def __init__(self, path: Path, name: str, sheet: str | None) -> None:
+        _check_package(path)
+        try:
+            with CalamineWorkbook.from_path(path) as workbook:
+                if sheet is not None and sheet not in workbook.sheet_names:
+                    raise FileBrokenError(Reason.FILE_BROKEN, f"there is no sheet '{sheet}'")
+                found = workbook.get_sheet_by_name(sheet) if sheet else workbook.get_sheet_by_index(0)
+        except (CalamineError, OSError, ValueError, IndexError) as error:
+            raise FileBrokenError(Reason.FILE_BROKEN, f"not a workbook: {type(error).__name__}") from None
+        if found.start is None:
+            raise FileBrokenError(Reason.FILE_EMPTY, "the sheet is empty")
+        self.origin = f"{name}!{found.name}"
+        self._first_row = found.start[0] + 1
+        self._rows = _used_rows(found)
+        self._header = [_to_text(cell).strip() for cell in next(self._rows)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """The sheet is in memory; nothing is open."""
+
+    @property
+    def header(self) -> list[str]:
+        """Column names, trimmed; columns without a name are not columns."""
+        return [name for name in self._header if name]
+
+    def lines(self) -> Iterator[Line | RejectedInput]:
+        """The rows below the header, numbered as the spreadsheet does."""
+        named = [place for place, name in enumerate(self._header) if name]
+        for number, row in enumerate(self._rows, self._first_row + 1):
+            cells = [_to_text(cell) for cell in row]
+            filled = sum(map(bool, cells))
+            if not filled:
+                continue
+            chosen = [cells[place] for place in named]
+            if filled == sum(map(bool, chosen)):
+                yield Line(number, chosen)
+            else:
+                yield RejectedInput(self.origin, number, Reason.ROW_RAGGED, "a value in a column without a name")
+
+
+def _used_rows(sheet: CalamineSheet) -> Iterator[list[object]]:
+    """Rows from the first used one."""
+    for row in sheet.to_python(skip_empty_area=True):
+        yield list(row)
+
+
+def _check_package(path: Path) -> None:
+    """Refuse what is no ZIP or would unpack beyond all measure."""
+    size = path.stat().st_size
+    if size == 0:
+        raise FileBrokenError(Reason.FILE_EMPTY, "the file is empty")
+    if size > MAXIMUM_PACKED:
+        raise FileBrokenError(Reason.FILE_BROKEN, f"larger than {MAXIMUM_PACKED // 2**20} MiB: send it as CSV")
+    try:
+        unpacked = _measure(path)
+    except Exception as error:  # noqa: BLE001  (a damaged package is damaged, whatever zipfile and zlib raise)
+        raise FileBrokenError(Reason.FILE_BROKEN, f"not a workbook, or cut off: {type(error).__name__}") from None
+    if unpacked > MAXIMUM_UNPACKED:
+        limit = MAXIMUM_UNPACKED // 2**20
+        raise FileBrokenError(Reason.FILE_BROKEN, f"unpacks to more than {limit} MiB: send it as CSV")
+
+
+def _measure(path: Path) -> int:
+    """Bytes that the package unpacks to, counted and not believed; it stops above the limit."""
+    total = 0
+    with zipfile.ZipFile(path) as package:
+        for member in package.infolist():
+            unbelieving = copy.copy(member)
+            unbelieving.file_size = MAXIMUM_UNPACKED + 1
+            with package.open(unbelieving) as stream:
+                while total <= MAXIMUM_UNPACKED and (chunk := stream.read(_CHUNK)):
+                    total += len(chunk)
+    return total
+
+
+def _to_text(cell: object) -> str:
+    """A cell as a person reads it; dates ISO, whole numbers without a fraction."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M:%S}"
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    return str(cell) if isinstance(cell, int | timedelta) else ""
