@@ -22,7 +22,14 @@ PublicCreditOrigin = Literal["platform", "neutral"]
 EvidenceEntry = Literal["public_credit", "_base", "record", "_cap", "_clamp", "_rounding", "override"]
 #: Why a record that an indicator claims does not count at as_of (semantics §2).
 Exclusion = Literal[
-    "simple_procedure", "review_open", "not_final", "repaired", "publicity_ended", "lookback_ended", "validity_ended"
+    "simple_procedure",
+    "review_open",
+    "not_final",
+    "repaired",
+    "publicity_ended",
+    "lookback_ended",
+    "validity_ended",
+    "removed",
 ]
 
 

@@ -1,0 +1,70 @@
+"""Profiles: who is known to a department, and who of them the model scores (semantics §2, §3, §5)."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from scoring.plan import Plan, condition, dataset_of, relation
+from scoring.trees import Row, choose, column, fill, text
+
+#: A record's versions, newest first (semantics §2).
+NEWEST = 'source_updated_at DESC NULLS LAST, chain_sequence DESC, "row" DESC, batch_id'
+PROVINCE = "330000"
+_TYPES = {
+    "social_organization": ("51", "52", "53", "71"),
+    "public_institution": ("12",),
+    "government_agency": ("11", "13"),
+}
+
+
+def profiles(plan: Plan) -> exp.Query:
+    """One row a subject of any profile: its newest record, and whether it is in the model's scope.
+
+    A code that repeats (two records of one subject) is one subject. Names that may be a
+    person's are masked here, so that no later step ever holds them.
+    """
+    source = plan.resolved.model.subjects_source
+    names = dataset_of(source).columns
+    return fill(
+        "SELECT subject_ref, subject_type, CASE WHEN private AND subject_name <> '' "
+        "THEN concat(substring(subject_name, 1, 1), '*') ELSE subject_name END AS subject_name, "
+        "individual_business, coalesce(city_code, registered_city) AS city_code, in_scope FROM ("
+        "SELECT *, substring(subject_ref, 1, 2) = '92' AS individual_business, "
+        "substring(subject_ref, 1, 2) IN ('92', 'np') AS private, $city AS registered_city, "
+        "$type AS subject_type, coalesce($where, FALSE) AND $type IN ($types) AS in_scope FROM ("
+        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST}) = 1"
+        f") AS newest WHERE $standing QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY {NEWEST}) = 1"
+        ") AS known",
+        {"landed": relation("input", source)},
+        city=_registered_city(),
+        type=_subject_type(),
+        types=[text(kind) for kind in plan.resolved.model.subjects.type],
+        where=condition(source, plan.resolved.model.subjects.where),
+        standing=column("revoked_on").is_(exp.null()) if "revoked_on" in names else exp.true(),
+    )
+
+
+def subjects() -> exp.Query:
+    """The subjects that are scored."""
+    return fill(
+        "SELECT subject_ref, subject_type, subject_name, individual_business, city_code FROM profiles WHERE in_scope"
+    )
+
+
+def _subject_type() -> Row:
+    """``exchange_formats.subjects.subject_type`` as SQL."""
+    prefix = _part(1, 2)
+    branches: list[tuple[Row, Row]] = [(prefix.eq(text("np")), text("natural_person"))]
+    branches += [(prefix.isin(*(text(item) for item in items)), text(kind)) for kind, items in _TYPES.items()]
+    return choose(branches, text("enterprise"))
+
+
+def _registered_city() -> Row:
+    """The city of the registering authority (positions 3-6 of a unified code), the province where it names none."""
+    known = dataset_of("-/profile").columns["city_code"].codes or {}
+    code = exp.func("concat", _part(3, 4), text("00"))
+    return choose([(code.isin(*(text(city) for city in sorted(known))), code)], text(PROVINCE))
+
+
+def _part(start: int, length: int) -> exp.Expr:
+    return exp.func("substring", column("subject_ref"), exp.Literal.number(start), exp.Literal.number(length))
