@@ -29,6 +29,7 @@ GATEWAY = "gateway"
 DELIVERY_LIMIT = 10
 
 _RESERVED = frozenset({GATEWAY, "credit", "amq", "guest"})
+_ID = "[a-z][a-z0-9_]*"
 # A parked message is looked at and put back any number of times; 3.10 knows no "unlimited".
 _LOOK_AT_LIMIT = 1_000_000
 #: Messages a queue holds before it refuses: 100 000 grade messages are 10 million results.
@@ -228,14 +229,18 @@ def _subscribe(one: Subscription, known: tuple[str, ...]) -> list[Binding]:
 def _gateway_user() -> User:
     """Publishes results, takes what comes in, looks after parked messages.
 
-    ``amq.default`` is written by a redrive (back into one queue, not to everyone);
-    ``impersonator`` lets that keep who sent the message; ``administrator`` applies this very topology.
+    ``amq.default`` is written by a redrive (back into one queue, not to everyone).
+    Writing a queue and reading an exchange is what an *unbind* needs; it gives no way to read
+    a participant's messages. ``impersonator`` lets a redrive keep who sent a message;
+    ``administrator`` applies this very topology.
     """
+    name, results = re.escape(GATEWAY), rf"{_ID}\.(grades|warnings)"
+    exchanges = f"{re.escape(RESULTS)}|{re.escape(INBOUND)}"
     return User(
         GATEWAY,
         configure="^$",
-        write=_any(RESULTS, "amq.default"),
-        read=rf"^({re.escape(GATEWAY)}\.inbound|{re.escape(UNROUTED)}|[a-z][a-z0-9_]*\.dead)$",
+        write=rf"^({exchanges}|amq\.default|{results})$",
+        read=rf"^({exchanges}|{name}\.inbound|{re.escape(UNROUTED)}|{_ID}\.dead)$",
         tags=("administrator", "impersonator"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ from connectors.rabbit.failures import classify, typed_errors
 from exchange_formats.topology import VHOST
 
 _AMQP_PORT = 5672
+# It logs each failure five times over with traces; the typed error says it once.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from types import MappingProxyType
 
 from pika import exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from exchange_formats.errors import ConfigurationError, FatalError, TransientError, XinqiaoError
 
@@ -38,6 +40,8 @@ def classify(error: Exception, endpoint: str) -> XinqiaoError:
         return error
     if isinstance(error, exceptions.ConnectionClosed | exceptions.ChannelClosed):
         return _classify_code(error.reply_code, error.reply_text, endpoint)
+    if isinstance(error, _PROBABLE) and (found := _CODE.search(str(error))):
+        return _classify_code(int(found[1]), found[2], endpoint)
     if isinstance(error, exceptions.AuthenticationError):
         return FatalError(f"{endpoint}: 登录被拒绝 the broker refused the login", hint=_LOGIN)
     if isinstance(error, exceptions.ConnectionBlockedTimeout):
@@ -54,11 +58,17 @@ def classify(error: Exception, endpoint: str) -> XinqiaoError:
         return ConfigurationError(f"{endpoint}: 没有队列接收 no queue takes the message", hint=_APPLY)
     if isinstance(error, exceptions.ConsumerCancelled):
         return TransientError(f"{endpoint}: 代理取消了订阅 the broker cancelled the consumer", retry_after=_RETRY)
-    if isinstance(error, exceptions.AMQPConnectionError | exceptions.ChannelWrongStateError | OSError):
+    if isinstance(error, _LOST):
         return TransientError(
             f"{endpoint}: 连不上或连接中断 unreachable or connection lost: {_name(error)}", retry_after=_RETRY
         )
     return FatalError(f"{endpoint}: {_name(error)}")
+
+
+#: Closed during the handshake: a refusal if the broker gave a code, else just lost.
+_PROBABLE = (exceptions.ProbableAuthenticationError, exceptions.ProbableAccessDeniedError)
+_CODE = re.compile(r"\((\d{3})\) ['\"]?(.*?)['\"]?$")
+_LOST = (exceptions.AMQPConnectionError, exceptions.ChannelWrongStateError, AMQPConnectorException, OSError)
 
 
 @contextmanager
@@ -66,7 +76,7 @@ def typed_errors(endpoint: str) -> Iterator[None]:
     """Turn what pika raises inside the block into typed errors; a handler's own OSError stays what it is."""
     try:
         yield
-    except (exceptions.AMQPError, exceptions.ChannelError) as error:
+    except (exceptions.AMQPError, exceptions.ChannelError, AMQPConnectorException) as error:
         raise classify(error, endpoint) from error
 
 
@@ -81,6 +91,9 @@ def _classify_code(code: int, text: str, endpoint: str) -> XinqiaoError:
 def _name(error: Exception) -> str:
     """The innermost words: pika wraps socket errors several times over."""
     inner: object = error
-    while isinstance(inner, BaseException) and inner.args and isinstance(inner.args[0], BaseException):
-        inner = inner.args[0]
+    while isinstance(inner, BaseException):
+        below = getattr(inner, "exception", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(below, BaseException):
+            break
+        inner = below
     return f"{type(inner).__name__} {inner}".strip()[:200]

@@ -120,7 +120,8 @@ class Management:
             ) from error
         if answer.status_code in _UNAUTHORISED:
             raise FatalError(
-                f"{where}: HTTP {answer.status_code}", hint="需要管理员用户 the user must be an administrator"
+                f"{where}: HTTP {answer.status_code} {answer.text[:200]}",
+                hint="需要管理员用户 the user must be an administrator",
             )
         if answer.status_code in _BUSY:
             raise TransientError(f"{where}: HTTP {answer.status_code}", retry_after=timedelta(seconds=30))
