@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
-from exchange_formats.datasets import Dataset, Identifier, load_catalogue
+from exchange_formats.datasets import Dataset, FieldSpec, Identifier, load_catalogue
 from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
 
@@ -43,8 +53,10 @@ def _read_rate(value: object) -> object:
     raise ValueError("not a rate; expected requests a second such as 5/s")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
-Rate = Annotated[int, BeforeValidator(_read_rate)]
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["PT30M"]})
+_RATE_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_RATE.pattern}$", "examples": ["5/s"]})
+Duration = Annotated[timedelta, BeforeValidator(_read_duration), _DURATION_SCHEMA]
+Rate = Annotated[int, BeforeValidator(_read_rate), _RATE_SCHEMA]
 SourceColumn = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -158,6 +170,11 @@ class Column(_Strict):
     def _read_short_form(cls, value: Any) -> Any:
         return {"from": value} if isinstance(value, str) else value
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """An editor knows the short form, too."""
+        return {"anyOf": [{"type": "string", "description": "the source column"}, handler(core)]}
+
     @model_validator(mode="after")
     def _check_one_origin(self) -> Column:
         if sum(origin is not None for origin in (self.source, self.value, self.classify)) != 1:
@@ -229,6 +246,8 @@ class Departments:
 
     by_id: Mapping[str, Department]
     problems: Mapping[str, Sequence[Problem]]
+    #: By file stem, broken ones too: where a cross-check finds the line of a key.
+    documents: Mapping[str, Document[Department]] = field(repr=False, default_factory=dict)
 
     def __getitem__(self, department_id: str) -> Department:
         if department_id in self.problems:
@@ -243,14 +262,15 @@ def load_departments(folder: Path = DEPARTMENTS) -> Departments:
     """Read every file of ``folder``; a broken one is a problem of its own and never hides the others."""
     good: dict[str, Department] = {}
     problems: dict[str, Sequence[Problem]] = {}
+    documents: dict[str, Document[Department]] = {}
     for path in sorted(folder.glob("*.yaml")):
-        document = read_document(path, Department)
+        document = documents[path.stem] = read_document(path, Department)
         found = [*document.problems, *_cross_check(path, document)]
         if found or document.value is None:
             problems[path.stem] = found
         else:
             good[path.stem] = document.value
-    return Departments(good, problems)
+    return Departments(good, problems, documents)
 
 
 def _cross_check(path: Path, document: Document[Department]) -> list[Problem]:
@@ -260,6 +280,7 @@ def _cross_check(path: Path, document: Document[Department]) -> list[Problem]:
     found: list[Problem] = []
     if department.id != path.stem:
         found.append(document.problem(("id",), "the id is not the file's name", expected=path.stem, got=department.id))
+    found += _check_participant(document, department)
     catalogue = load_catalogue()
     for name, mapping in department.datasets.items():
         if name not in catalogue:
@@ -268,6 +289,37 @@ def _cross_check(path: Path, document: Document[Department]) -> list[Problem]:
             continue
         found += _check_request(document, department, name, mapping)
         found += _check_columns(document, catalogue[name], mapping)
+    return found
+
+
+def _check_participant(document: Document[Department], department: Department) -> list[Problem]:
+    """The participant's own keys: connection, schedule, number."""
+    from croniter import croniter
+
+    found: list[Problem] = []
+    connection, expected = department.source.connection, f"dept_{department.id}"
+    if connection != expected:
+        found.append(
+            document.problem(
+                ("source", "connection"),
+                "the connection is named after the department",
+                expected=expected,
+                got=connection,
+            )
+        )
+    if not croniter.is_valid(department.schedule):
+        hint = "five fields: minute hour day month weekday; zone Asia/Shanghai"
+        found.append(
+            document.problem(
+                ("schedule",),
+                "not a cron expression",
+                expected='such as "30 2 * * *"',
+                got=department.schedule,
+                hint=hint,
+            )
+        )
+    if department.kind == "platform" and department.domains:
+        found.append(document.problem(("domains",), "a platform scores no domain of its own", hint="remove it"))
     return found
 
 
@@ -295,30 +347,65 @@ def _check_columns(document: Document[Department], dataset: Dataset, mapping: Da
     if (mapping.snapshot or mapping.supersedes) and "revoked_on" not in dataset.fields:
         what = "records of this dataset cannot be revoked: it has no column 'revoked_on'"
         found.append(document.problem(base[:-1], what, hint="remove snapshot and supersedes"))
+    for name in sorted(set(mapping.ignore) & set(mapping.source_columns)):
+        what = f"'{name}' is mapped and ignored"
+        found.append(document.problem((*base[:-1], "ignore"), what, hint="remove it from 'ignore'"))
     for name, column in mapping.columns.items():
-        path = (*base, name)
         spec = dataset.fields.get(name)
         if spec is None:
             known = ", ".join(dataset.fields)
-            found.append(document.problem(path, "no such column in the catalogue", expected=f"one of {known}"))
+            found.append(document.problem((*base, name), "no such column in the catalogue", expected=f"one of {known}"))
             continue
-        if spec.unit == "元" and column.source and column.unit is None:
-            hint = "money is declared, never guessed: write {from: …, unit: 元} or 万元"
-            found.append(document.problem(path, "the unit is not declared", hint=hint))
-        if column.person and spec.type != "subject":
-            found.append(document.problem((*path, "person"), "only the subject may be a person"))
-        if column.unit and spec.unit is None:
-            found.append(document.problem((*path, "unit"), "this column has no unit"))
-        for text, code in (column.codes or {}).items():
-            if spec.codes and code not in spec.codes:
-                expected = f"one of {', '.join(spec.codes)}"
-                found.append(document.problem((*path, "codes", text), "no such code", expected=expected, got=code))
-        if column.value is not None and spec.codes and column.value not in spec.codes:
-            expected = f"one of {', '.join(spec.codes)}"
-            found.append(document.problem((*path, "value"), "no such code", expected=expected, got=column.value))
-        for index, rule in enumerate(column.classify or ()):
-            try:
-                parse_condition(rule.when, {n: k for n, k in kinds.items() if n != name})
-            except ConditionError as error:
-                found.append(document.problem((*path, "classify", index, "when"), str(error)))
+        found += _check_column(document, (*base, name), spec, column)
+        found += _check_rules(document, (*base, name), column, {n: k for n, k in kinds.items() if n != name})
+    return found
+
+
+def _check_column(
+    document: Document[Department], path: tuple[str, ...], spec: FieldSpec, column: Column
+) -> list[Problem]:
+    found: list[Problem] = []
+    if spec.unit == "元" and column.source and column.unit is None:
+        hint = "money is declared, never guessed: write {from: …, unit: 元} or 万元"
+        found.append(document.problem(path, "the unit is not declared", hint=hint))
+    if column.person and spec.type != "subject":
+        found.append(document.problem((*path, "person"), "only the subject may be a person"))
+    if column.unit and spec.unit is None:
+        found.append(document.problem((*path, "unit"), "this column has no unit"))
+    expected = f"one of {', '.join(spec.codes or ())}"
+    for text, code in (column.codes or {}).items():
+        if spec.codes and code not in spec.codes:
+            found.append(document.problem((*path, "codes", text), "no such code", expected=expected, got=code))
+    if column.value is not None and spec.codes and column.value not in spec.codes:
+        found.append(document.problem((*path, "value"), "no such code", expected=expected, got=column.value))
+    return found + _check_formats(document, (*path, "formats"), spec, column.formats or ())
+
+
+def _check_formats(
+    document: Document[Department], path: tuple[str, ...], spec: FieldSpec, formats: Sequence[str]
+) -> list[Problem]:
+    if not formats:
+        return []
+    if spec.type != "date":
+        return [document.problem(path, "only a date has formats", got=spec.type)]
+    from connectors.cells import compile_date_format
+
+    found: list[Problem] = []
+    for index, pattern in enumerate(formats):
+        try:
+            compile_date_format(pattern)
+        except ValueError as error:
+            found.append(document.problem((*path, index), str(error)))
+    return found
+
+
+def _check_rules(
+    document: Document[Department], path: tuple[str, ...], column: Column, kinds: Mapping[str, Kind]
+) -> list[Problem]:
+    found: list[Problem] = []
+    for index, rule in enumerate(column.classify or ()):
+        try:
+            parse_condition(rule.when, kinds)
+        except ConditionError as error:
+            found.append(document.problem((*path, "classify", index, "when"), str(error)))
     return found
