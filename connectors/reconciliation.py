@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from connectors.spool import open_spooled
 from exchange_formats.datasets import Dataset
 from exchange_formats.digests import digest_relation, row_digest_sql
 from exchange_formats.errors import FatalError
@@ -51,7 +52,7 @@ class Reconciliation:
         self._connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2})
         self._connection.execute(f"SET temp_directory = '{_quote(records.parent / 'duckdb')}'")
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.register("spool", pads.dataset(str(records), format="ipc"))
+        self._records = records
         self._connection.register("rejected", pads.dataset(str(rejects), format="ipc"))
         self._connection.register("chain", chain)
         self._connection.register("chain_rejects", chain_rejects)
@@ -63,8 +64,9 @@ class Reconciliation:
     def find_new(self) -> int:
         """Decide which spooled rows land; returns how many. Call first."""
         content = pa.schema([field for field in self._dataset.schema if field.name != "row"])
-        digest = row_digest_sql(content)
+        digest = f"left({row_digest_sql(content)}, 32)"
         run = self._connection.execute
+        self._open_spool()
         run(
             f'CREATE TEMP TABLE pulled AS SELECT record_id, source_updated_at AS "at", {_ROW}, supersedes, '
             f"{digest} AS digest FROM spool"
@@ -74,11 +76,11 @@ class Reconciliation:
             "WHERE record_id IN (SELECT record_id FROM pulled)"
         )
         run(
-            f'CREATE TEMP TABLE landing AS SELECT min({_ROW}) AS "row", record_id, any_value("at") AS "at", digest '
-            "FROM pulled ANTI JOIN known USING (record_id, digest) GROUP BY record_id, digest"
+            f'CREATE TEMP TABLE landing AS SELECT min({_ROW}) AS "row", any_value(record_id) AS record_id, '
+            'any_value("at") AS "at", digest FROM pulled ANTI JOIN known USING (digest) GROUP BY digest'
         )
         self._land_returned_versions()
-        run(f"CREATE TEMP TABLE tombstones AS SELECT {self._columns} FROM spool LIMIT 0")
+        run(f"CREATE TEMP TABLE tombstones AS SELECT {self._columns} FROM chain LIMIT 0")
         return self._count("landing")
 
     def _land_returned_versions(self) -> None:
@@ -109,8 +111,9 @@ class Reconciliation:
 
     def revoke_superseded(self, first_row: int, day: date) -> int:
         """Add a tombstone for each record that a row of this pull replaces and that still stands; returns how many."""
-        if "revoked_on" not in self._dataset.fields:
+        if not self._scalar("SELECT count(supersedes) FROM pulled"):
             return 0
+        self._open_spool()
         self._connection.execute(
             f"""
             CREATE TEMP TABLE superseded AS
@@ -168,6 +171,7 @@ class Reconciliation:
 
     def digest_content(self) -> str:
         """Canonical digest of what lands, tombstones included."""
+        self._open_spool()
         return digest_relation(self._connection, f"({self._landed()})", self._dataset.schema)
 
     def digest_rejects(self) -> str:
@@ -177,6 +181,7 @@ class Reconciliation:
     def read_landed(self, rows: int) -> pa.RecordBatchReader:
         """What lands, ordered by deletion month (open last), then row; a last column ``delete_month`` (YYYY-MM)."""
         rule = self._dataset.deletion
+        self._open_spool()
         month = f"strftime(\"{rule.after}\" + to_months({rule.months}), '%Y-%m')" if rule else "NULL::VARCHAR"
         return self._connection.sql(
             f"SELECT *, {month} AS delete_month FROM ({self._landed()}) ORDER BY delete_month NULLS LAST, {_ROW}"
@@ -187,6 +192,10 @@ class Reconciliation:
         return self._connection.sql(f"SELECT * FROM rejected ORDER BY {_ROW}, reason, fingerprint").to_arrow_reader(
             rows
         )
+
+    def _open_spool(self) -> None:
+        """Offer the spool for one query: read batch by batch, where a dataset would keep the whole file in memory."""
+        self._connection.register("spool", open_spooled(self._records))
 
     def _landed(self) -> str:
         return (

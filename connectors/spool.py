@@ -26,6 +26,8 @@ from exchange_formats.errors import FatalError
 _LOCK = ".lock"
 #: Lz4 halves the spool at no measurable cost; only parts in the lake are compressed hard.
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+#: Readers hold several batches ahead; small ones keep what they hold small.
+_BATCH_ROWS = 8_192
 _FULL_DISK = "no space left on device"
 
 
@@ -60,7 +62,7 @@ class SpoolFile:
     def write(self, batch: pa.RecordBatch) -> None:
         """Append one batch of the file's schema."""
         if batch.num_rows:
-            self._writer.write_batch(batch)
+            self._writer.write_table(pa.Table.from_batches([batch]), max_chunksize=_BATCH_ROWS)
             self.rows += batch.num_rows
 
     def __enter__(self) -> Self:
@@ -68,6 +70,14 @@ class SpoolFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._writer.close()
+
+
+def open_spooled(path: Path) -> pa.RecordBatchReader:
+    """The batches of a finished ``SpoolFile``, one in memory at a time."""
+    file = pa.ipc.open_file(pa.OSFile(str(path)))
+    return pa.RecordBatchReader.from_batches(
+        file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
+    )
 
 
 @contextmanager

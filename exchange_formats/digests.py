@@ -20,6 +20,7 @@ from pydantic import BaseModel
 #: Namespace of every id this system derives; changing it would change every message id.
 NAMESPACE = UUID("6f1d0c1e-6a53-5b0b-8d0a-7c9a5f3e2b19")
 _CHUNK = 1 << 20
+_ROWS = 1 << 16
 
 
 def canonical_json(value: BaseModel | dict[str, Any]) -> bytes:
@@ -66,16 +67,16 @@ def row_digest_sql(schema: pa.Schema) -> str:
 
 
 def digest_relation(connection: duckdb.DuckDBPyConnection, relation: str, schema: pa.Schema) -> str:
-    """Canonical row digest of ``relation`` (a table or view name), whatever its row order.
+    """Canonical row digest of ``relation`` (a table, a view or a sub-query), whatever its row order.
 
-    Row digests are sorted inside 256 buckets first, so memory holds one bucket's text at a time.
+    The row digests are sorted by the engine, which may spill, and hashed as they come:
+    memory does not grow with the rows.
     """
-    answer = connection.execute(
-        f"WITH d AS (SELECT {row_digest_sql(schema)} AS h FROM {relation}), "
-        "b AS (SELECT left(h, 2) AS k, sha256(string_agg(h, '' ORDER BY h)) AS h FROM d GROUP BY 1) "
-        "SELECT sha256(coalesce(string_agg(k || h, '' ORDER BY k), '')) FROM b"
-    ).fetchall()  # to the end: a result left open would block the connection
-    return str(answer[0][0])
+    query = f"SELECT {row_digest_sql(schema)} AS h FROM {relation} ORDER BY h"
+    digest = hashlib.sha256()
+    for batch in connection.sql(query).to_arrow_reader(_ROWS):
+        digest.update("".join(batch.column(0).to_pylist()).encode())
+    return digest.hexdigest()
 
 
 def _encode(field: pa.Field) -> str:
