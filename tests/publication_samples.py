@@ -21,17 +21,15 @@ from exchange_formats.manifests import Artefact, RunManifest
 from exchange_formats.messages import OutgoingMessage
 from exchange_formats.results import GRADES, MODEL_FILE, WARNINGS
 from exchange_formats.subjects import is_individual_business, subject_type
-from gateway.changes import Titled, Wording
+from scoring.library import load_models
+from scoring.resolution import resolve
 
 DOMAIN = "enterprise_environment"
 NOW = datetime(2026, 7, 1, 2, 30, tzinfo=UTC)
-MODEL = b'{"sample":true}'
-WORDING = Wording(
-    indicators={"IND1201": Titled("超标排放被罚", ("环保法 59", "环保法 60"))},
-    overrides={"IND1203": Titled("逃避监管排污", ("环保法 63",))},
-    warnings={"three_penalties": Titled("三个月内三次处罚")},
-    measures={"M05": Titled("常规抽查"), "M08": Titled("约谈", ("浙江省公共信用信息管理条例 23",))},
-)
+_LIBRARY = load_models()
+_DAY = date(2026, 6, 30)
+#: What a run stores beside its artefacts: the real model of the domain.
+RESOLVED = resolve(_LIBRARY.in_force(DOMAIN, _DAY), _DAY, _LIBRARY.tables)
 
 
 def code(number: int) -> str:
@@ -65,13 +63,13 @@ def grade(reference: str, **changes: Any) -> dict[str, Any]:
 def warning(reference: str, **changes: Any) -> dict[str, Any]:
     """One row of the warnings artefact."""
     row = {
-        "id": str(derive_uuid(DOMAIN, reference, "three_penalties")),
+        "id": str(derive_uuid(DOMAIN, reference, "frequent_penalties")),
         "subject_ref": reference,
         "subject_type": subject_type(reference),
         "subject_name": "杭州某某有限公司",
         "individual_business": is_individual_business(reference),
         "city_code": "330100",
-        "rule": "three_penalties",
+        "rule": "frequent_penalties",
         "level": "orange",
         "triggered_on": date(2026, 6, 15),
         "first_trigger": "rec_1",
@@ -109,15 +107,15 @@ class Runs:
             self._put(prefix, "grades", grades, GRADES),
             self._put(prefix, "warnings", warnings, WARNINGS),
         ]
-        self.lake.store.put_bytes(prefix + MODEL_FILE, MODEL)
+        self.lake.store.put_bytes(prefix + MODEL_FILE, RESOLVED.canonical)
         manifest = RunManifest(
             parents=(self.committed[-1].sha256,) if self.committed else (),
             sequence=len(self.committed) + 1,
             run_id=run_id,
             domain=self.domain,
             as_of=as_of,
-            model=f"{self.domain}@2026.1",
-            model_sha256=digest_bytes(MODEL),
+            model=RESOLVED.name,
+            model_sha256=RESOLVED.sha256,
             semantics="1",
             cut={},
             artefacts=tuple(artefacts),

@@ -13,9 +13,9 @@ from connectors.connection import read_connection
 from connectors.lake import Lake
 from connectors.object_store import MinioStore
 from connectors.rabbit.publisher import Publisher
-from gateway import publication
+from gateway.publication import publish_domain
 from gateway.stack import read_environment
-from tests.publication_samples import DOMAIN, WORDING
+from tests.publication_samples import DOMAIN
 
 
 def main(environment_file: Path, folder: Path) -> None:
@@ -25,8 +25,7 @@ def main(environment_file: Path, folder: Path) -> None:
         sys.stdout.write(f"{count}\n")
         sys.stdout.flush()
 
-    setattr(publication, "read_wording", lambda _lake, _run: WORDING)  # noqa: B010 — the sample run has no model
-    publication.publish_domain(
+    publish_domain(
         DOMAIN,
         lake=Lake(MinioStore.open(read_connection("lake", environment)), folder / "cache"),
         open_publisher=lambda: Publisher(read_connection("rabbitmq_gateway", environment)),

@@ -23,20 +23,14 @@ from connectors.rabbit.publisher import Publisher
 from exchange_formats.errors import TransientError
 from exchange_formats.keys import plan_key, receipt_key
 from exchange_formats.publications import Plan, Receipt
-from gateway import publication
 from gateway.publication import PublicationResult, publish_domain
 from gateway.subscription import ConsumptionResult, consume
 from tests.integration.broker import GRADES, PLATFORM, QUICK, TOPOLOGY, WARNINGS, Broker, wait_for
-from tests.publication_samples import DOMAIN, WORDING, Runs, code, grade, warning
+from tests.publication_samples import DOMAIN, Runs, code, grade, warning
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SUBJECTS = 1_000
 _days = count()
-
-
-@pytest.fixture(autouse=True)
-def _wording(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publication, "read_wording", lambda _lake, _run: WORDING)
 
 
 @pytest.fixture

@@ -28,19 +28,13 @@ from exchange_formats.messages import (
     decode_event,
 )
 from exchange_formats.publications import Plan, Receipt
-from gateway import publication
 from gateway.changes import render_points
 from gateway.publication import PublicationResult, publish_domain
 from tests.fakes import DiedError, DyingStore, MemoryStore
-from tests.publication_samples import DOMAIN, NOW, WORDING, Bus, Runs, code, grade, warning
+from tests.publication_samples import DOMAIN, NOW, Bus, Runs, code, grade, warning
 
 JUNE, JULY = date(2026, 6, 30), date(2026, 7, 31)
 A, B, C = code(1), code(2), code(3)
-
-
-@pytest.fixture(autouse=True)
-def _wording(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publication, "read_wording", lambda _lake, _run: WORDING)
 
 
 @pytest.fixture
@@ -114,9 +108,9 @@ def test_message_says_what_the_run_says_when_it_is_read(runs: Runs, publish: Any
     (found,) = event.data.results
     assert (found.score, found.grade, found.computed_grade, found.previous_grade) == ("798.00", "E", "C", None)
     assert [(one.indicator, one.title, one.value, one.points, one.basis) for one in found.reasons] == [
-        ("IND1201", "超标排放被罚", 1, "-48", ("环保法 59", "环保法 60"))
+        ("IND1201", "超标或超总量排放被罚", 1, "-48", ("环境保护法 59", "环境保护法 60"))
     ]
-    assert [(one.id, one.title) for one in found.override_reasons] == [("IND1203", "逃避监管排污")]
+    assert [(one.id, one.title) for one in found.override_reasons] == [("IND1203", "暗管偷排、篡改伪造监测数据")]
     assert [(one.code, one.title) for one in found.measures] == [("M08", "约谈")]
     assert (found.public_credit.origin, found.public_credit.score) == ("platform", "820.00")
 

@@ -19,11 +19,10 @@ from connectors.lake import Lake
 from connectors.rabbit.consumer import Delivery, PoisonMessageError
 from exchange_formats.errors import FatalError
 from exchange_formats.messages import CONTENT_TYPE, OutgoingMessage
-from gateway import publication
 from gateway.publication import publish_domain
 from gateway.subscription import EventFile
 from tests.fakes import MemoryStore
-from tests.publication_samples import DOMAIN, NOW, WORDING, Bus, Runs, code, grade, warning
+from tests.publication_samples import DOMAIN, NOW, Bus, Runs, code, grade, warning
 
 A, B = code(1), code(2)
 
@@ -55,9 +54,8 @@ def target(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[OutgoingMessage]:
+def messages(tmp_path: Path) -> list[OutgoingMessage]:
     """Two runs: A and B with a warning, then A worse and the warning gone. Sequences 1, 2 and 3, 4."""
-    monkeypatch.setattr(publication, "read_wording", lambda _lake, _run: WORDING)
     lake, bus = Lake(MemoryStore(), tmp_path / "cache"), Bus()
     runs = Runs(lake, tmp_path)
     runs.commit(date(2026, 6, 30), [grade(A), grade(B)], [warning(A)])
