@@ -1,0 +1,156 @@
+"""``xinqiao demo``: the main job, end to end, on this machine, and all of it shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow.dataset as pads
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from exchange_formats.keys import BUCKET, run_prefix
+from exchange_formats.periods import shanghai_date
+from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
+from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all
+from gateway.figures import EvaluationFigures, read_collections
+from gateway.stack import Seed, Stack, StackReport, load_environment
+from gateway.stack.airflow_client import AirflowClient
+from gateway.stack.progress import show_progress
+from gateway.workplace import Workplace, open_workplace
+
+_WORDS = {
+    "queued": ("等待 waiting", "yellow"),
+    "running": ("进行 running", "yellow"),
+    "success": ("完成 done", "green"),
+    "failed": ("失败 failed", "red"),
+}
+
+
+def demo(
+    register: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="真实名录 CSV(.gz) / a real register to pull and score"),
+    ] = None,
+    subjects: Annotated[int, typer.Option(min=100, help="没有名录时生成多少主体 / how many subjects to draw")] = 10_000,
+) -> None:
+    """演示主流程:启动、采集、评价、发布、消费 / the main job: start, collect, score, publish, consume."""
+    started = time.monotonic()
+    console = Console(highlight=False, width=None if Console().is_terminal else 132)
+    console.print(Rule("[bold]信桥 Xinqiao[/]  浙江省行业信用监管网关  industry-credit supervision gateway"))
+    with show_progress() as progress:
+        stack = Stack().up(report=progress, seed=Seed(register, subjects))
+    load_environment()
+    workplace = open_workplace()
+    departments = list(workplace.departments.by_id.values())
+    began = datetime.now(UTC)
+    with AirflowClient.of_stack() as client, _show_steps(console) as report:
+        collect_departments(client, departments, report)
+        evaluations = await_evaluations(client, workplace, shanghai_date(began), report)
+    received = consume_all(workplace, departments, workplace.home / "received")
+
+    _head(console, "采集 collected: read = landed + duplicates + rejected")
+    console.print(show_collections(read_collections(workplace.lake, departments, since=began)))
+    for row in evaluations:
+        _head(console, f"{row.title}: {row.run.subjects:,} 个主体的等级 subjects by grade, as of {row.run.as_of}")
+        console.print(show_grades(row))
+    _head(console, "发布 published to the exchange credit.results")
+    console.print(show_publications(evaluations))
+    _head(console, "接收 consumed by each participant from its own queues")
+    console.print(show_consumptions(received))
+    _head(console, "一个主体的解释 one subject explained")
+    _explain_one(console, workplace, evaluations)
+    _show_places(console, workplace, stack, evaluations)
+    console.print(f"\n用时 took {time.monotonic() - started:.0f} s.")
+    console.print("环境仍在运行 the stack is running; 停止 stop it: [bold]make down[/]")
+
+
+@contextmanager
+def _show_steps(console: Console) -> Iterator[Report]:
+    """Live lines on a terminal; elsewhere one line each change."""
+    latest: dict[str, Step] = {}
+    if not console.is_terminal:
+
+        def say(step: Step) -> None:
+            if latest.get(step.name) != step:
+                latest[step.name] = step
+                console.print(f"  {step.name}  {_state(step).plain}")
+
+        yield say
+        return
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+
+        def show(step: Step) -> None:
+            latest[step.name] = step
+            table = Table.grid(padding=(0, 2))
+            for one in latest.values():
+                table.add_row("  " + one.name, _state(one))
+            live.update(table)
+
+        yield show
+
+
+def _state(step: Step) -> Text:
+    word, style = _WORDS.get(step.state, (step.state, "yellow"))
+    return Text(f"{word} {step.done}/{step.total}" if step.total else word, style=style)
+
+
+def _head(console: Console, title: str) -> None:
+    console.print()
+    console.print(f"[bold]{title}[/]")
+
+
+def _explain_one(console: Console, workplace: Workplace, evaluations: list[EvaluationFigures]) -> None:
+    """The subject whose computed grade has the most to explain, in the first domain that has one."""
+    from gateway.explaining import explain_subject
+
+    for row in evaluations:
+        reference = _choose_subject(workplace, row)
+        if reference is not None:
+            explanation = explain_subject(row.domain, reference, lake=workplace.lake, models=workplace.models)
+            console.print(explanation, markup=False)
+            console.print(f"  再看一次 again: xinqiao explain {row.domain} {reference} [--lang en]", style="dim")
+            return
+
+
+def _choose_subject(workplace: Workplace, row: EvaluationFigures) -> str | None:
+    artefact = next(one for one in row.run.artefacts if one.name == "grades")
+    key = run_prefix(row.domain, row.run.as_of, row.run.run_id) + "grades.arrow"
+    grades = pads.dataset(workplace.lake.fetch(key, artefact.sha256), format="ipc")
+    table = grades.to_table(
+        columns=["subject_ref", "reasons"],
+        filter=pads.field("grade").isin(["C", "D"]) & ~pads.field("individual_business"),
+    )
+    ranked = sorted(table.to_pylist(), key=lambda one: (-len(one["reasons"]), one["subject_ref"]))
+    return str(ranked[0]["subject_ref"]) if ranked else None
+
+
+def _show_places(
+    console: Console, workplace: Workplace, stack: StackReport, evaluations: list[EvaluationFigures]
+) -> None:
+    _head(console, "在哪里 where things are")
+    folder = stack.home / "s3" / BUCKET
+    files = sum(1 for path in folder.rglob("*.arrow"))
+    table = Table.grid(padding=(0, 2))
+    table.add_row("Arrow", f"{files} 个文件 files: s3://{BUCKET}/landing/… scored/…", _shorten(folder))
+    for row in evaluations[:1]:
+        table.add_row("", f"例如 such as {run_prefix(row.domain, row.run.as_of, row.run.run_id)}grades.arrow", "")
+    table.add_row("消息 messages", "每个参与方一个文件 one file each", _shorten(workplace.home / "received"))
+    for login in stack.credentials:
+        if login.component in {"airflow", "rabbitmq"}:
+            table.add_row(str(login.component), login.url, f"{login.login} / {login.password}")
+    console.print(table, soft_wrap=True)
+
+
+def _shorten(path: Path) -> str:
+    """Relative to where the person stands, where that is shorter."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

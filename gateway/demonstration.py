@@ -1,0 +1,157 @@
+"""The whole flow on the local stack: start the DAGs as an operator would, and wait for what they leave in the lake.
+
+Nothing here collects, scores or publishes: Airflow does. What is awaited is read from
+the lake, so that a result is shown only when it is really there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from connectors.department import Department
+from connectors.rabbit.consumer import Stop
+from exchange_formats.errors import FatalError
+from exchange_formats.keys import landing_prefix
+from gateway.figures import EvaluationFigures, read_evaluations
+from gateway.stack.airflow_client import AirflowClient, DagRun
+from gateway.subscription import ConsumptionResult, consume
+from gateway.workplace import Workplace
+
+#: Airflow reads new files every few seconds; a department's pull takes seconds to a minute.
+_KNOWN_SECONDS = 60.0
+_COLLECT_SECONDS = 300.0
+_SCORE_SECONDS = 300.0
+_IDLE_SECONDS = 1.0
+_INTERVAL = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of progress: what it is about, how it stands, how far it is (0 of 0: nothing to count)."""
+
+    name: str
+    state: str
+    done: int = 0
+    total: int = 0
+
+
+Report = Callable[[Step], None]
+
+
+def collect_departments(client: AirflowClient, departments: Sequence[Department], report: Report) -> None:
+    """Start ``department__<id>`` of every participant and wait until all have ended.
+
+    The platform goes first: the departments' grades are then computed on its public credit.
+
+    Raises:
+        FatalError: a DAG is unknown, quarantined, or its run failed; names it and its failed tasks.
+    """
+    wanted = {f"department__{department.id}" for department in departments}
+
+    def known() -> bool | None:
+        dags = client.dags()
+        return True if wanted <= dags.keys() else None
+
+    client.await_result(known, what="DAG 解析 parsing the DAGs", seconds=_KNOWN_SECONDS)
+    platforms = [department for department in departments if department.kind == "platform"]
+    others = [department for department in departments if department.kind != "platform"]
+    for group in (platforms, others):
+        _run_group(client, group, report)
+
+
+def await_evaluations(
+    client: AirflowClient, workplace: Workplace, as_of: date, report: Report
+) -> list[EvaluationFigures]:
+    """Wait until every domain has published a run of ``as_of`` on what the lake now holds.
+
+    Raises:
+        FatalError: not in time, or a domain's DAG run failed.
+    """
+    models = list(workplace.models.by_id.values())
+    end = time.monotonic() + _SCORE_SECONDS
+    while True:
+        found = {row.domain: row for row in read_evaluations(workplace.lake, models)}
+        for model in models:
+            report(Step(model.title, _describe(workplace, found.get(model.id), as_of)))
+        current = [row for row in found.values() if _is_current(workplace, row, as_of)]
+        if len(current) == len(models):
+            return current
+        missing = sorted({model.id for model in models} - {row.domain for row in current})
+        _check_failed(client, [f"domain__{domain}" for domain in missing])
+        if time.monotonic() > end:
+            raise FatalError(f"评价未在 {_SCORE_SECONDS:.0f} 秒内完成 not scored in time: {', '.join(missing)}")
+        time.sleep(_INTERVAL)
+
+
+def consume_all(
+    workplace: Workplace, departments: Iterable[Department], folder: Path
+) -> list[tuple[str, ConsumptionResult]]:
+    """What each participant's own consumer takes from its own queues, with its own login, into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        (
+            department.title,
+            consume(
+                department.id,
+                folder / f"{department.id}.jsonl",
+                resolve=workplace.resolve,
+                stop=Stop(idle=_IDLE_SECONDS),
+            ),
+        )
+        for department in departments
+    ]
+
+
+def _run_group(client: AirflowClient, departments: Sequence[Department], report: Report) -> None:
+    runs = {department.id: client.trigger(f"department__{department.id}") for department in departments}
+    end = time.monotonic() + _COLLECT_SECONDS
+    while True:
+        for department in departments:
+            run = runs[department.id]
+            if not run.finished:
+                runs[department.id] = run = client.run(run.dag_id, run.run_id)
+                tasks = [task for task in client.tasks(run.dag_id, run.run_id) if task.task_id == "collect"]
+                done = sum(task.state in {"success", "failed", "skipped"} for task in tasks)
+                report(Step(department.title, run.state, done, len(department.datasets)))
+        if all(run.finished for run in runs.values()):
+            break
+        if time.monotonic() > end:
+            raise FatalError(f"采集未在 {_COLLECT_SECONDS:.0f} 秒内完成 not collected in time")
+        time.sleep(_INTERVAL)
+    failed = [run for run in runs.values() if run.state == "failed"]
+    if failed:
+        raise _explain_failure(client, failed[0])
+
+
+def _describe(workplace: Workplace, row: EvaluationFigures | None, as_of: date) -> str:
+    if row is None:
+        return "queued"
+    if not _is_current(workplace, row, as_of):
+        return "running"
+    return "success"
+
+
+def _is_current(workplace: Workplace, row: EvaluationFigures, as_of: date) -> bool:
+    """Published, of this day, and on everything that the lake holds now."""
+    heads = {source: workplace.lake.heads(landing_prefix(*source.split("/"))) for source in row.run.cut}
+    return row.receipt is not None and row.run.as_of == as_of and heads == dict(row.run.cut)
+
+
+def _check_failed(client: AirflowClient, dag_ids: Iterable[str]) -> None:
+    for dag_id in dag_ids:
+        latest = next(iter(client.runs(dag_id)), None)
+        if latest is not None and latest.state == "failed":
+            raise _explain_failure(client, latest)
+
+
+def _explain_failure(client: AirflowClient, run: DagRun) -> FatalError:
+    failed = [task for task in client.tasks(run.dag_id, run.run_id) if task.state == "failed"]
+    names = ", ".join(task.label or task.task_id for task in failed)
+    return FatalError(
+        f"Airflow: {run.dag_id} 失败 failed: {names}",
+        hint=f"its log tells why: the Airflow page of {run.dag_id}, run {run.run_id}",
+    )
