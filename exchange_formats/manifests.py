@@ -130,7 +130,11 @@ class Outcome(_Frozen):
     manifest_sha256: str | None = None
     counts: Counts | None = None
     rejected_by_reason: Mapping[str, Count] = Field(default_factory=dict)
+    #: What a person should know: unexpected columns, keys that were not revoked.
+    notes: tuple[str, ...] = ()
     error: str = ""
+    #: Class of the error, which says what happens next (``exchange_formats.errors``).
+    error_kind: str = ""
     started_at: datetime
     finished_at: datetime
     host: str
