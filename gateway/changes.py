@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from exchange_formats.messages import (
 from exchange_formats.results import GRADES, WARNINGS
 
 _ROWS = 2_000
+_REMEMBERED = 10_000
 #: What a consumer sees of a grade; a difference in any of it is a change.
 _CONTENT = tuple(name for name in GRADES.names if name not in {"subject_ref", "subject_type", "individual_business"})
 #: First sent, first seen: the most severe warnings go out first. Levels of a domain's own rank between.
@@ -64,12 +66,41 @@ class Wording:
     measures: Mapping[str, Titled] = field(default_factory=dict)
 
 
+class _Rendered:
+    """Parts of results that many subjects share, made and checked once each."""
+
+    def __init__(self, wording: Wording) -> None:
+        self._wording = wording
+        self.override = lru_cache(_REMEMBERED)(self._override)
+        self.measure = lru_cache(_REMEMBERED)(self._measure)
+        self.reason = lru_cache(_REMEMBERED)(self._reason)
+
+    def _override(self, name: str) -> Override:
+        found = _find(self._wording.overrides, name)
+        return Override(id=name, title=found.title, basis=found.basis)
+
+    def _measure(self, code: str) -> Measure:
+        found = _find(self._wording.measures, code)
+        return Measure(code=code, title=found.title, basis=found.basis)
+
+    def _reason(self, indicator: str, records: int, points: Decimal) -> Reason:
+        found = _find(self._wording.indicators, indicator)
+        return Reason(
+            indicator=indicator,
+            title=found.title,
+            value=records,
+            points=render_points(points),
+            basis=found.basis,
+        )
+
+
 class Changes:
     """A comparison of two runs; open with :func:`compare_runs`. Iterators are ordered by city, then subject."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, wording: Wording) -> None:
         self._connection = connection
         self._wording = wording
+        self._wordings = _Rendered(wording)
 
     def grades(self) -> Iterator[GradeResult]:
         """New subjects, and those of which anything a consumer sees is different."""
@@ -124,29 +155,13 @@ class Changes:
                 score=f"{row['public_credit_score']:.2f}",
                 evaluated_on=row["public_credit_evaluated_on"],
             ),
-            override_reasons=tuple(self._render_override(one) for one in row["override_reasons"]),
-            reasons=tuple(self._render_reason(reason) for reason in row["reasons"]),
-            measures=tuple(self._render_measure(code) for code in row["measures"]),
+            override_reasons=tuple(self._wordings.override(one) for one in row["override_reasons"]),
+            reasons=tuple(
+                self._wordings.reason(one["indicator"], one["records"], one["points"]) for one in row["reasons"]
+            ),
+            measures=tuple(self._wordings.measure(code) for code in row["measures"]),
             not_collected=tuple(row["not_collected"]),
         )
-
-    def _render_reason(self, reason: dict[str, Any]) -> Reason:
-        found = _find(self._wording.indicators, reason["indicator"])
-        return Reason(
-            indicator=reason["indicator"],
-            title=found.title,
-            value=reason["records"],
-            points=render_points(reason["points"]),
-            basis=found.basis,
-        )
-
-    def _render_override(self, name: str) -> Override:
-        found = _find(self._wording.overrides, name)
-        return Override(id=name, title=found.title, basis=found.basis)
-
-    def _render_measure(self, code: str) -> Measure:
-        found = _find(self._wording.measures, code)
-        return Measure(code=code, title=found.title, basis=found.basis)
 
     def _render_warning(self, row: dict[str, Any]) -> Warning_:
         found = _find(self._wording.warnings, row["rule"])
