@@ -165,6 +165,9 @@ def _check_indicator(
         wanted = "deduct" if isinstance(dimension, ComplianceDimension) else "earn"
         yield document.problem(path, f"an indicator of a {dimension.kind} dimension has {wanted}")
     worth = indicator.deduct or indicator.earn
+    sources = [counts.source(model.department) for counts in indicator.counts]
+    if len(set(sources)) != len(sources):
+        yield document.problem((*path, "counts"), "a dataset is counted twice", hint="join the conditions with OR")
     for index, counts in enumerate(indicator.counts):
         here = (*path, "counts") + ((index,) if len(indicator.counts) > 1 else ())
         yield from check_counts(document, counts, here)

@@ -23,7 +23,8 @@ _OBJECTION = ("objection_from", "objection_to")
 def latest(plan: Plan, source: str) -> exp.Query:
     """One row a record: its latest version, unless it was revoked ("it never happened"). ``event_on`` may be null."""
     dataset = dataset_of(source)
-    own = [column(name) for name in dataset.columns if name in _needed(plan, source)]
+    needed = _needed(plan, source)
+    own = [column(name) for name in dataset.columns if name in needed]
     revocable = "revoked_on" in dataset.columns
     return fill(
         "SELECT record_id, subject_ref, batch_id, $event AS event_on, $own FROM ("

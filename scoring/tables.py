@@ -191,6 +191,7 @@ class GradeMeasures(Frozen):
 
     ratio_percent: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
     at_most: Text
+    at_most_en: Text
     items: Text
     items_en: Text
     measures: tuple[str, ...]

@@ -113,7 +113,7 @@ def union(queries: Sequence[exp.Query]) -> exp.Query:
     """UNION ALL."""
     whole = queries[0]
     for query in queries[1:]:
-        whole = exp.union(whole, query, distinct=False)
+        whole = exp.union(whole, query, distinct=False, copy=False)
     return whole
 
 

@@ -32,6 +32,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "publish": "publish",
         "consume": "consume",
         "explain": "explain",
+        "sql": "score",
         "bus": "bus",
     }
 )

@@ -1,0 +1,43 @@
+"""``xinqiao explain``: why this grade."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from gateway.explaining import Explained, explain_subject
+from gateway.workplace import open_workplace
+
+
+class ShownLanguage(StrEnum):
+    """Languages of an explanation."""
+
+    zh = "zh"
+    en = "en"
+
+
+def explain(
+    domain: Annotated[str, typer.Argument(help="领域 / domain id")],
+    subject: Annotated[str, typer.Argument(help="统一社会信用代码 / unified social credit code")],
+    lang: Annotated[ShownLanguage, typer.Option("--lang", help="语言 / language")] = ShownLanguage.zh,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
+) -> None:
+    """说明一个主体的等级是怎样来的 / say why a subject has its grade."""
+    found = explain_subject(domain, subject, lake=open_workplace().lake)
+    typer.echo(_encode(found) if as_json else found.say(lang.value), nl=as_json)
+
+
+def _encode(found: Explained) -> str:
+    run = {
+        "domain": found.run.domain,
+        "as_of": found.run.as_of,
+        "run_id": found.run.run_id,
+        "manifest_sha256": found.manifest_sha256,
+        "model": found.run.model,
+        "model_sha256": found.run.model_sha256,
+    }
+    return json.dumps({"run": run, **asdict(found.findings)}, ensure_ascii=False, default=str)

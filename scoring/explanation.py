@@ -1,0 +1,209 @@
+"""Explanation: why this grade, in words a clerk can read aloud (architecture §1).
+
+Said from the run's own rows and its own resolved model, so it explains what was
+published, not what would be computed today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+
+from exchange_formats.datasets import load_catalogue
+from scoring.findings import EvidenceFinding, SubjectFindings
+from scoring.model import ComplianceDimension, Indicator, PublicCreditDimension
+from scoring.resolution import ResolvedModel
+from scoring.wording import WORDS, Language, Words
+
+
+def explain(resolved: ResolvedModel, findings: SubjectFindings, as_of: date, language: Language = "zh") -> str:
+    """The whole explanation of one subject's grade, as plain text."""
+    speaker = _Speaker(resolved, findings, as_of, language)
+    sections = [
+        speaker.head(),
+        speaker.composition(),
+        speaker.left_out(),
+        speaker.overrides(),
+        speaker.measures(),
+        speaker.warnings(),
+        speaker.notes(),
+    ]
+    return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"
+
+
+class _Speaker:
+    """One explanation under way."""
+
+    def __init__(self, resolved: ResolvedModel, findings: SubjectFindings, as_of: date, language: Language) -> None:
+        self.resolved = resolved
+        self.grade = findings.grade
+        self.evidence = findings.evidence
+        self.standing = findings.warnings
+        self.as_of = as_of
+        self.language = language
+        self.words: Words = WORDS[language]
+
+    def head(self) -> Iterator[str]:
+        words, grade = self.words, self.grade
+        yield f"{self._say(self.resolved.model)} ({self.resolved.name}) · {words.as_of} {self.as_of}"
+        name = f" {grade.subject_name}" if grade.subject_name else ""
+        kind = f" · {words.individual_business}" if grade.individual_business else ""
+        yield f"{words.subject} {grade.subject_ref}{name} · {self._city()}{kind}"
+        score = words.no_score if grade.score is None else f"{words.score} {grade.score} / 1000"
+        computed = (
+            f" ({words.computed.format(grade=grade.computed_grade)})" if grade.computed_grade != grade.grade else ""
+        )
+        yield f"{grade.grade} {words.grades[grade.grade]}{computed} · {score}"
+
+    def composition(self) -> Iterator[str]:
+        if self.grade.score is None:
+            return
+        yield self.words.composition
+        for name, dimension in self.resolved.model.dimensions.items():
+            rows = [row for row in self.evidence if row.dimension == name]
+            points = sum((row.points for row in rows), Decimal(0))
+            yield f"  {self._say(dimension)} ({self.words.full.format(full=_plain(dimension.full))}): {_points(points)}"
+            if isinstance(dimension, PublicCreditDimension):
+                yield f"    {self._public(dimension)}"
+                continue
+            if dimension.base:
+                yield f"    {self.words.base.format(points=_points(dimension.base))}"
+            for indicator_id in dimension.indicators:
+                yield from self._indicator(indicator_id, [row for row in rows if row.indicator == indicator_id])
+            for row in rows:
+                group = dimension.groups.get(row.indicator or "")
+                if row.entry == "_cap" and group:
+                    title = self._say(group)
+                    yield f"    {_signed(row.points)} {self.words.group_cap.format(title=title)}"
+                elif row.entry == "_clamp":
+                    yield f"    {_signed(row.points)} {self.words.clamp}"
+        yield from (
+            f"  {_signed(row.points)} {self.words.rounding}" for row in self.evidence if row.entry == "_rounding"
+        )
+        yield f"  {self.words.total}: {self.grade.score}"
+
+    def left_out(self) -> Iterator[str]:
+        applied = {reason.partition(".")[0] for reason in self.grade.override_reasons}
+        rows = [row for row in self.evidence if row.excluded and row.indicator not in applied]
+        if not rows:
+            return
+        yield self.words.left_out
+        for row in rows:
+            yield f"  {row.indicator} {self._record(row)}: {self.words.exclusions[row.excluded or '']}"
+
+    def overrides(self) -> Iterator[str]:
+        if not self.grade.override_reasons:
+            return
+        yield self.words.overrides
+        for reason in self.grade.override_reasons:
+            name, _, phase = reason.partition(".")
+            override = self.resolved.model.overrides[name]
+            effect = override.grade or f"≤ {override.at_most}"
+            if phase and override.afterwards:
+                effect = self.words.after.format(grade=override.afterwards.at_most)
+            basis = f"{self._basis(override.basis)} {self._mark(override.status)}".rstrip()
+            yield f"  {name} {self._say(override)} → {effect}; {basis}"
+            wanted = "removed" if phase else None
+            for row in self.evidence:
+                if row.entry == "override" and row.indicator == name and row.excluded == wanted:
+                    yield f"    {self.words.override_record} {self._record(row)}"
+
+    def measures(self) -> Iterator[str]:
+        table = self.resolved.measures
+        row = next(row for letter, row in table.grades.items() if letter == self.grade.grade)
+        yield f"{self.words.measures} {self._mark(table.status)}".rstrip()
+        said = (row.at_most, row.items) if self.language == "zh" else (row.at_most_en, row.items_en)
+        yield "  " + self.words.inspection.format(ratio=_plain(row.ratio_percent), at_most=said[0], items=said[1])
+        for code in self.grade.measures:
+            measure = table.measures[code]
+            basis = f"; {self._basis(measure.basis)}" if measure.basis else ""
+            yield f"  {code} {self._say(measure)}{basis}"
+
+    def warnings(self) -> Iterator[str]:
+        if not self.standing:
+            return
+        yield self.words.warnings
+        rules = {rule.id: rule for rule in self.resolved.warnings.rules}
+        for warning in self.standing:
+            rule = rules[warning.rule]
+            level = self.resolved.warnings.levels[rule.level] if self.language == "zh" else rule.level
+            since = ""
+            if warning.triggered_on:
+                since = f" ({self.words.since.format(day=warning.triggered_on, n=warning.records)})"
+            yield f"  {level}: {self._say(rule)}{since}"
+
+    def notes(self) -> Iterator[str]:
+        yield self.words.notes
+        if self.grade.not_collected:
+            yield "  " + self.words.not_collected.format(names=", ".join(self.grade.not_collected))
+        yield "  " + self.words.assumptions.format(model=self.resolved.name)
+
+    def _indicator(self, name: str, rows: Sequence[EvidenceFinding]) -> Iterator[str]:
+        counted = [row for row in rows if row.entry == "record" and row.excluded is None]
+        if not counted:
+            return
+        indicator: Indicator = self.resolved.model.indicators[name]
+        total = sum((row.points for row in rows), Decimal(0))
+        basis = f"{self._basis(indicator.basis)} {self._mark(indicator.status)}".rstrip()
+        count = self.words.counted.format(n=len(counted))
+        yield f"    {_signed(total)} {name} {self._say(indicator)}: {count}; {basis}"
+        for row in counted:
+            yield f"      {_signed(row.points)} = {self._product(row)} · {self._record(row)}"
+        yield from (f"      {_signed(row.points)} {self.words.cap}" for row in rows if row.entry == "_cap")
+
+    def _product(self, row: EvidenceFinding) -> str:
+        factors = [_plain(row.base_points or Decimal(0))]
+        if row.repeat_factor not in {None, Decimal(1)}:
+            factors.append(f"{self.words.repeat} {_plain(row.repeat_factor or Decimal(1))}")
+        if row.decay_factor not in {None, Decimal(1)}:
+            factors.append(f"{self.words.decay} {_plain(row.decay_factor or Decimal(1))}")
+        dimension = self.resolved.model.dimensions[row.dimension]
+        if isinstance(dimension, ComplianceDimension) and dimension.scale != 1:
+            factors.append(f"{self.words.scale} {_plain(dimension.scale)}")
+        return " × ".join(factors)
+
+    def _record(self, row: EvidenceFinding) -> str:
+        dataset = load_catalogue().get((row.dataset or "").rpartition("/")[2])
+        title = (dataset.title if self.language == "zh" else dataset.title_en) if dataset else row.dataset
+        objection = f" ({self.words.objection})" if row.under_objection else ""
+        return f"{row.event_on} {title} {row.record_id} [{self.words.batch} {(row.batch_id or '')[:12]}]{objection}"
+
+    def _public(self, dimension: PublicCreditDimension) -> str:
+        text = self.words.neutral if self.grade.public_credit_origin == "neutral" else self.words.public
+        return text.format(
+            score=self.grade.public_credit_score,
+            weight=_plain(dimension.full / 1000),
+            day=self.grade.public_credit_evaluated_on,
+        )
+
+    def _say(self, part: object) -> str:
+        return str(getattr(part, "title" if self.language == "zh" else "title_en"))
+
+    def _basis(self, basis: Sequence[str]) -> str:
+        return self.words.basis.format(basis=", ".join(basis))
+
+    def _mark(self, status: str) -> str:
+        return self.words.assumption if status == "assumption" else ""
+
+    def _city(self) -> str:
+        names = load_catalogue()["profile"].columns["city_code"].codes or {}
+        code = self.grade.city_code
+        return f"{names[code]} {code}" if self.language == "zh" and code in names else code
+
+
+def _plain(value: Decimal) -> str:
+    """Without trailing zeros: 0.6, 600."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _points(value: Decimal) -> str:
+    """Two decimals, more only where they say something."""
+    text = f"{value:f}"
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def _signed(value: Decimal) -> str:
+    return _points(value) if value < 0 else f"+{_points(value)}"

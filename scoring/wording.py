@@ -1,0 +1,157 @@
+"""Words of an explanation, in Chinese and in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Language = Literal["zh", "en"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Everything an explanation says that is not in the model."""
+
+    as_of: str
+    subject: str
+    individual_business: str
+    score: str
+    no_score: str
+    computed: str
+    composition: str
+    full: str
+    total: str
+    base: str
+    public: str
+    neutral: str
+    counted: str
+    basis: str
+    assumption: str
+    repeat: str
+    decay: str
+    scale: str
+    cap: str
+    group_cap: str
+    clamp: str
+    rounding: str
+    objection: str
+    batch: str
+    left_out: str
+    overrides: str
+    after: str
+    override_record: str
+    measures: str
+    inspection: str
+    warnings: str
+    since: str
+    notes: str
+    not_collected: str
+    assumptions: str
+    nothing: str
+    missing_public: str
+    grades: Mapping[str, str]
+    exclusions: Mapping[str, str]
+
+
+_ZH: Final = Words(
+    as_of="评价基准日",
+    subject="主体",
+    individual_business="个体工商户",
+    score="得分",
+    no_score="没有公共信用评价, 追溯期内也没有任何记录, 不评分",
+    computed="按得分为 {grade}",
+    composition="一、得分怎样算出来",
+    full="满分 {full}",
+    total="合计",
+    base="基础分 {points}",
+    public="公共信用评价 {score} 分 × {weight}, 省公共信用信息平台 {day} 评价",
+    neutral="没有周期内的公共信用评价, 按中性值 {score} 分 × {weight}",
+    counted="计入 {n} 条",
+    basis="依据: {basis}",
+    assumption="[假设]",
+    repeat="重复",
+    decay="时间衰减",
+    scale="折算",
+    cap="超过封顶分值的部分不计",
+    group_cap="{title}, 超过封顶分值的部分不计",
+    clamp="超出本项满分或低于零分的部分不计",
+    rounding="四舍五入到 0.01 分",
+    objection="异议处理中, 照常计入",
+    batch="批次",
+    left_out="二、没有计入的记录",
+    overrides="三、直接决定等级的情形",
+    after="移出名单后的限制期内, 最高为 {grade} 级",
+    override_record="记录",
+    measures="四、随之采取的监管措施",
+    inspection="抽查比例每年 {ratio}%; 频次 {at_most}; 检查内容: {items}",
+    warnings="五、预警",
+    since="自 {day} 起, {n} 条记录",
+    notes="六、说明",
+    not_collected="尚未归集数据的指标(没有按零处理): {names}",
+    assumptions="标 [假设] 的分值和分数线不是官方标准, 版本和来源见模型 {model}",
+    nothing="无",
+    missing_public="公共信用评价缺失",
+    grades={"A": "优秀", "B": "良好", "C": "中等", "D": "较差", "E": "差", "N": "未评"},
+    exclusions={
+        "simple_procedure": "适用简易程序的处罚不作为不良信息",
+        "review_open": "行政复议或诉讼尚未终结",
+        "not_final": "处罚尚未生效, 仍在复议、诉讼期限内",
+        "repaired": "已完成信用修复",
+        "publicity_ended": "公示期已满",
+        "lookback_ended": "已超过追溯期",
+        "validity_ended": "有效期已过",
+        "removed": "已移出名单",
+    },
+)
+_EN: Final = Words(
+    as_of="as of",
+    subject="Subject",
+    individual_business="individual business",
+    score="score",
+    no_score="no public-credit result and no record within lookback: not scored",
+    computed="{grade} by score",
+    composition="1. How the score comes about",
+    full="of {full}",
+    total="Total",
+    base="base {points}",
+    public="public credit {score} × {weight}, evaluated by the provincial platform on {day}",
+    neutral="no public-credit result within its cycle: the neutral {score} × {weight}",
+    counted="{n} counted",
+    basis="basis: {basis}",
+    assumption="[assumption]",
+    repeat="repeat",
+    decay="decay",
+    scale="scale",
+    cap="above the indicator's cap: not counted",
+    group_cap="{title}: above the cap, not counted",
+    clamp="above the dimension's full points or below zero: not counted",
+    rounding="rounded half up to 0.01",
+    objection="under objection: counts all the same",
+    batch="batch",
+    left_out="2. Records that do not count",
+    overrides="3. What decides the grade whatever the score",
+    after="at most {grade} for a time after leaving the list",
+    override_record="record",
+    measures="4. Measures that follow",
+    inspection="sampled at {ratio} % a year; frequency {at_most}; {items}",
+    warnings="5. Warnings",
+    since="since {day}, {n} record(s)",
+    notes="6. Notes",
+    not_collected="indicators whose data is not collected yet (not treated as zero): {names}",
+    assumptions="points and cut-offs marked [assumption] are not official; versions and sources: model {model}",
+    nothing="none",
+    missing_public="public credit is missing",
+    grades={"A": "excellent", "B": "good", "C": "fair", "D": "poor", "E": "bad", "N": "not evaluated"},
+    exclusions={
+        "simple_procedure": "a penalty by simple procedure is not adverse information",
+        "review_open": "a review or lawsuit is open",
+        "not_final": "not final yet: within the time limit for review",
+        "repaired": "repaired",
+        "publicity_ended": "its publicity period has ended",
+        "lookback_ended": "older than the lookback",
+        "validity_ended": "no longer valid",
+        "removed": "removed from the list",
+    },
+)
+WORDS: Final[Mapping[Language, Words]] = {"zh": _ZH, "en": _EN}
