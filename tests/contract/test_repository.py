@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from connectors.department import DEPARTMENTS
+from gateway.checking import check_all
 from gateway.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,9 +163,10 @@ def test_page_has_its_english_companion_when_it_is_chinese() -> None:
 
 def test_make_target_exists_when_a_page_names_it() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    called = {(name, target) for name, text in texts(".md") for target in re.findall(r"`?make ([a-z]+)\b[^`]*`", text)}
-    called |= {
-        (name, target) for name, text in texts(".md") for target in re.findall(r"^make ([a-z]+)", text, re.MULTILINE)
+    called = {
+        (name, target)
+        for name, text in texts(".md")
+        for target in re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)
     }
     assert sorted((name, target) for name, target in called if target not in targets) == []
 
@@ -176,6 +180,15 @@ def test_command_exists_when_a_page_names_it() -> None:
         for command in re.findall(r"(?:^|`|run |exec \S+ |--rm \S+ )xinqiao ([a-z][a-z-]*)", text, re.MULTILINE)
     }
     assert sorted((name, command) for name, command in called if command not in commands) == []
+
+
+@pytest.mark.parametrize("page", ["docs/add-a-department.md", "docs/add-a-department.zh-CN.md"])
+def test_department_of_the_walk_through_has_no_problem_when_checked(page: str, tmp_path: Path) -> None:
+    shutil.copytree(DEPARTMENTS, tmp_path / "departments")
+    example = re.search(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert example
+    (tmp_path / "departments" / "water_resources.yaml").write_text(example[1], encoding="utf-8")
+    assert [str(problem) for problem in check_all(tmp_path / "departments")] == []
 
 
 def test_layers_hold_when_imports_are_followed() -> None:
