@@ -1,0 +1,78 @@
+"""``domain__<id>``: score a domain when its datasets were updated and every quarter of an hour, publish what is new."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
+
+from gateway.airflow.department_dags import default_arguments
+from gateway.airflow.guides import describe_domain
+from gateway.airflow.names import (
+    DOMAIN_PREFIX,
+    KIND_DOMAIN,
+    STAGE_PUBLISH,
+    STAGE_SCORE,
+    TIMEZONE,
+    dataset_asset,
+    name_dag,
+)
+from gateway.airflow.tasks import publish, score
+from scoring.grammar import Counts
+from scoring.library import Models
+from scoring.model import Indicator, Model, Override, PublicCreditDimension
+from scoring.tables import Measures, WarningTable
+
+_SWEEP_MINUTES = 15
+
+
+def model_inputs(model: Model, models: Models) -> tuple[str, ...]:
+    """Every ``department/dataset`` the model reads, its shared tables included; sorted."""
+    parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
+    counted = [counts for part in parts for counts in part.counts]
+    counted += [
+        Counts(dataset=dimension.dataset)
+        for dimension in model.dimensions.values()
+        if isinstance(dimension, PublicCreditDimension)
+    ]
+    counted += [Counts(dataset=name) for name in model.required]
+    warnings = models.tables.by_name.get(("warnings", model.warnings))
+    if isinstance(warnings, WarningTable):
+        for rule in warnings.rules:
+            counted += [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
+    measures = models.tables.by_name.get(("measures", model.measures))
+    if isinstance(measures, Measures) and measures.severe_list:
+        counted.append(measures.severe_list)
+    return tuple(sorted({model.subjects_source, *(counts.source(model.department) for counts in counted)}))
+
+
+def sweep_schedule(domain: str) -> str:
+    """A cron expression: every quarter of an hour, each domain at its own minute."""
+    return f"{crc32(domain.encode()) % _SWEEP_MINUTES}-59/{_SWEEP_MINUTES} * * * *"
+
+
+def build_domain_dag(model: Model, models: Models, team: str) -> DAG:
+    """The DAG of a domain with sound models; ``model`` is the newest version, ``team`` who answers for it."""
+    inputs = sorted({source for version in models.versions[model.id] for source in model_inputs(version, models)})
+    schedule = AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable(sweep_schedule(model.id), timezone=TIMEZONE),
+        assets=AssetAny(*(dataset_asset(source) for source in inputs)),
+    )
+    dag = DAG(
+        dag_id=name_dag(DOMAIN_PREFIX, model.id),
+        dag_display_name=f"评价 {model.title}",
+        description=f"{model.title}: 评价并发布 score and publish {model.title_en}",
+        doc_md=describe_domain(model, inputs, sweep_schedule(model.id)),
+        schedule=schedule,
+        catchup=False,
+        max_active_runs=1,
+        default_args=default_arguments(team),
+        tags=[KIND_DOMAIN, STAGE_SCORE, STAGE_PUBLISH, model.department],
+    )
+    with dag:
+        scored = score(model.id)
+        published = publish(model.id)
+        scored >> published
+        [scored, published] >> EmptyOperator(task_id="complete", trigger_rule="none_failed")
+    return dag

@@ -1,0 +1,102 @@
+"""All DAGs of a folder of files. A file that cannot become its DAG becomes a quarantine DAG; the others live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from airflow.sdk import DAG, get_parsing_context
+
+from connectors.department import Departments, load_departments
+from exchange_formats.errors import ConfigurationError
+from gateway.airflow.department_dags import build_department_dag
+from gateway.airflow.domain_dags import build_domain_dag
+from gateway.airflow.lateness import attach_deadline
+from gateway.airflow.names import DEPARTMENT_PREFIX, DOMAIN_PREFIX, KIND_DEPARTMENT, KIND_DOMAIN, name_dag
+from gateway.airflow.quarantine import build_quarantine_dag
+from gateway.folders import departments_folder, models_folder
+from scoring.library import Models, load_models
+
+
+def generate_department_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
+    """The DAG of every department by its id; only the one asked for when a task is about to run.
+
+    Raises:
+        ConfigurationError: XINQIAO_DEPARTMENTS names no folder.
+    """
+    departments = load_departments(_existing(departments_folder(environ)))
+    dags: dict[str, DAG] = {}
+    for identifier in sorted({*departments.by_id, *departments.problems}):
+        dag_id = name_dag(DEPARTMENT_PREFIX, identifier)
+        if _is_wanted(dag_id):
+            tags = [KIND_DEPARTMENT, identifier] if identifier in departments.by_id else [KIND_DEPARTMENT]
+            dags[dag_id] = _build(
+                partial(_build_department, departments, identifier), dag_id, f"{identifier}.yaml", tags
+            )
+    return dags
+
+
+def generate_domain_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
+    """The DAG of every domain by its id; only the one asked for when a task is about to run.
+
+    A domain with one broken version is quarantined whole: an older one must not stand in silently.
+
+    Raises:
+        ConfigurationError: XINQIAO_MODELS names no folder.
+    """
+    folder = _existing(models_folder(environ))
+    models = load_models(folder)
+    departments = load_departments(_existing(departments_folder(environ)))
+    dags: dict[str, DAG] = {}
+    for domain in sorted({*models.by_id, *(path.stem.partition("@")[0] for path in folder.glob("*.yaml"))}):
+        dag_id = name_dag(DOMAIN_PREFIX, domain)
+        if _is_wanted(dag_id):
+            dags[dag_id] = _build(
+                partial(_build_domain, models, departments, domain), dag_id, f"{domain}@….yaml", [KIND_DOMAIN]
+            )
+    return dags
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ConfigurationError(f"没有这个文件夹 no such folder: {folder}")
+    return folder
+
+
+def _is_wanted(dag_id: str) -> bool:
+    wanted = get_parsing_context().dag_id
+    return wanted is None or wanted == dag_id
+
+
+def _build(build: Callable[[], DAG], dag_id: str, file: str, tags: Sequence[str]) -> DAG:
+    try:
+        return build()
+    except ConfigurationError as error:
+        problems = [str(problem) for problem in error.problems] or [str(error)]
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must not take the other DAGs with it
+        problems = [f"{file}:0:0 (file): {type(error).__name__}: {error}"]
+    return build_quarantine_dag(dag_id, file, problems, tags)
+
+
+def _build_department(departments: Departments, identifier: str) -> DAG:
+    department = departments[identifier]
+    dag = build_department_dag(department)
+    attach_deadline(dag, department.late_after, title=department.title, contact=department.owner.contact)
+    return dag
+
+
+def _build_domain(models: Models, departments: Departments, domain: str) -> DAG:
+    if domain not in models.by_id or any(_concerns(problem.file, domain) for problem in models.problems):
+        # What is wrong in a shared table is wrong here too: name it beside the model's own problems.
+        stems = {f"{version.name}.yaml" for versions in models.versions.values() for version in versions}
+        shared = [problem for problem in models.problems if "@" not in problem.file and problem.file not in stems]
+        own = [problem for problem in models.problems if _concerns(problem.file, domain)]
+        raise ConfigurationError(f"领域 {domain} 的模型有错误 the models of {domain} are broken", [*own, *shared])
+    model = models.by_id[domain]
+    owner = departments.by_id.get(model.department)
+    return build_domain_dag(model, models, owner.owner.team if owner else model.department)
+
+
+def _concerns(file: str, domain: str) -> bool:
+    return file.rpartition("/")[2].removesuffix(".yaml").partition("@")[0] == domain

@@ -1,0 +1,121 @@
+"""What the Airflow page of a DAG tells a person, Chinese first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from connectors.department import Department, HttpSource
+from exchange_formats.datasets import load_catalogue
+from gateway.airflow.names import TIMEZONE
+from scoring.model import Model
+
+_SOURCES: Final = {"sql": "数据库 database", "http": "接口 API", "files": "文件 files"}
+
+_DEPARTMENT: Final = """\
+# {title} {title_en}
+
+- 来源 source: {source}, 连接 connection `{connection}`
+- 时间 schedule: `{schedule}` ({timezone}); 迟到 late after {late_after}
+- 负责 owner: {team}, {contact}
+- 领域 domains: {domains}
+
+| 数据 dataset | | 方式 pull |
+|---|---|---|
+{rows}
+
+## 出错时 when a task fails
+
+每个目录项单独采集, 一个失败不影响其他; 暂时性错误自动重试, 其余不重试, 日志写明原因。
+原因消除后在此页 *Clear* 失败的任务: 时间窗口不变, 已落地的不会重复。
+命令行等价: `xinqiao collect {id} --dataset …`, 配置检查: `xinqiao check`。
+
+Each dataset is collected by itself; one that fails stops no other. What is transient is retried, the rest is not,
+and the log says why. Once the cause is gone, *Clear* the failed task on this page: its window is the same, and
+nothing lands twice. From a terminal: `xinqiao collect {id} --dataset …`; `xinqiao check` checks the configuration.
+"""
+
+_DOMAIN: Final = """\
+# {title} {title_en}
+
+- 模型 model: `{name}`; 依据 basis: {basis}
+- 部门 department: `{department}`
+- 时间 schedule: 输入更新即运行, 另按 on every update of an input, and `{sweep}` ({timezone})
+
+| 输入 input | |
+|---|---|
+{rows}
+
+## 出错时 when a task fails
+
+`score` 评价湖中已有的数据, 没有变化就没有新的运行; 缺必需输入时跳过。
+`publish` 补发一切尚未发布的运行, 消息编号不变。修复后 *Clear* 即可, 也可等下一次巡检。
+命令行等价: `xinqiao score {id}`, `xinqiao publish {id}`。
+
+`score` scores what the lake holds; where nothing changed there is no new run, and without a required input it is
+skipped. `publish` sends every run nobody has sent, under the same message ids. After a repair *Clear* it, or wait
+for the next sweep. From a terminal: `xinqiao score {id}`, `xinqiao publish {id}`.
+"""
+
+_QUARANTINE: Final = """\
+# 已隔离 quarantined: {file}
+
+文件有错误, 暂停采集或评价; 其他部门和领域不受影响。改正后自动恢复, 先用 `xinqiao check` 检查。
+
+The file is broken, so nothing is collected or scored by it; no other is affected. It comes back by itself once it
+is corrected; `xinqiao check` tells before Airflow does.
+
+```
+{problems}
+```
+"""
+
+
+def describe_department(department: Department) -> str:
+    """The page of a department's DAG."""
+    catalogue = load_catalogue()
+    rows = [
+        f"| `{name}` | {catalogue[name].title} {catalogue[name].title_en} "
+        f"| {'全量 full' if mapping.snapshot else '增量 incremental' if mapping.watermark else '每次全读 read whole'} |"
+        for name, mapping in department.datasets.items()
+    ]
+    source = _SOURCES[department.source.kind]
+    if isinstance(department.source, HttpSource):
+        source += f", ≤ {department.source.rate_limit}/s"
+    return _DEPARTMENT.format(
+        id=department.id,
+        title=department.title,
+        title_en=department.title_en,
+        source=source,
+        connection=department.source.connection,
+        schedule=department.schedule,
+        timezone=TIMEZONE,
+        late_after=department.late_after,
+        team=department.owner.team,
+        contact=department.owner.contact,
+        domains=", ".join(department.domains) or "—",
+        rows="\n".join(rows),
+    )
+
+
+def describe_domain(model: Model, inputs: Sequence[str], sweep: str) -> str:
+    """The page of a domain's DAG; ``inputs`` are ``department/dataset``."""
+    named = (name if "/" in name else f"{model.department}/{name}" for name in model.required)
+    required = {model.subjects_source, *named}
+    rows = [f"| `{source}` | {'必需 required' if source in required else '可缺 optional'} |" for source in inputs]
+    return _DOMAIN.format(
+        id=model.id,
+        title=model.title,
+        title_en=model.title_en,
+        name=model.name,
+        basis="; ".join(model.basis),
+        department=model.department,
+        sweep=sweep,
+        timezone=TIMEZONE,
+        rows="\n".join(rows),
+    )
+
+
+def describe_quarantine(file: str, problems: Sequence[str]) -> str:
+    """The page of a quarantined DAG."""
+    return _QUARANTINE.format(file=file, problems="\n".join(problems))

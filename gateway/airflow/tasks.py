@@ -1,0 +1,124 @@
+"""The tasks: each calls one use case of the gateway and returns a reference to what it did, never data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.types import DagRunProtocol
+
+from exchange_formats.errors import ConfigurationError
+from exchange_formats.periods import shanghai_date
+from gateway.airflow.connections import resolve_connection
+from gateway.airflow.failures import as_airflow_sees_it
+from gateway.airflow.names import dataset_asset, department_alias
+
+log = logging.getLogger(__name__)
+
+#: What passes between tasks: ids, digests, counts.
+Reference = dict[str, Any]
+
+
+def run_instant(dag_run: DagRunProtocol) -> datetime:
+    """The run's own moment, the same for every task and every retry: the end of its data interval, else its due time.
+
+    A run started by an asset or by hand has no logical date and no interval.
+    """
+    return dag_run.data_interval_end or dag_run.run_after
+
+
+@task(task_id="collect", multiple_outputs=False)
+def collect(department_id: str, dataset_id: str) -> Reference:
+    """Pull one dataset up to the run's moment and land it."""
+    from gateway.collection import collect_dataset
+    from gateway.workplace import open_workplace
+
+    until = run_instant(get_current_context()["dag_run"])
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        result = collect_dataset(
+            workplace.departments[department_id],
+            dataset_id,
+            until=until,
+            lake=workplace.lake,
+            resolve=workplace.resolve,
+            pseudonyms=workplace.pseudonyms,
+            spool=workplace.spool,
+        )
+    for note in result.notes:
+        log.warning(note)
+    counts = result.counts.model_dump() if result.counts else {}
+    log.info("%s/%s: %s %s", department_id, dataset_id, result.result, counts)
+    return {
+        "dataset": dataset_id,
+        "result": result.result,
+        "batch_id": result.batch_id,
+        "manifest_sha256": result.manifest_sha256,
+        **counts,
+    }
+
+
+@task(task_id="mark", trigger_rule="all_done")
+def mark(department_id: str, collected: Iterable[Mapping[str, Any]]) -> None:
+    """Mark the asset of each dataset that was collected, all at once: a domain is scored once, not once a dataset."""
+    events = get_current_context()["outlet_events"][department_alias(department_id)]
+    for reference in collected:
+        source = f"{department_id}/{reference['dataset']}"
+        events.add(dataset_asset(source), extra=dict(reference))
+        log.info("已更新 up to date: %s", source)
+
+
+@task(task_id="score", multiple_outputs=False)
+def score(domain: str) -> Reference:
+    """Score a domain as of the day the run began, on what the lake holds."""
+    from gateway.evaluation import evaluate_domain
+    from gateway.workplace import open_workplace
+
+    as_of = shanghai_date(run_instant(get_current_context()["dag_run"]))
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        run = evaluate_domain(domain, as_of=as_of, lake=workplace.lake, models=workplace.models, spool=workplace.spool)
+    log.info("%s %s: %s", run.model, "新的运行 new run" if run.new else "没有变化 nothing changed", run.run_id)
+    return {
+        "as_of": run.as_of.isoformat(),
+        "run_id": run.run_id,
+        "manifest_sha256": run.manifest_sha256,
+        "subjects": run.subjects,
+        "new": run.new,
+    }
+
+
+@task(task_id="publish", multiple_outputs=False, trigger_rule="none_skipped")
+def publish(domain: str) -> Reference:
+    """Send every run of a domain that the lake holds and nobody has sent, also when scoring has just failed."""
+    from connectors.rabbit.publisher import Publisher
+    from exchange_formats.topology import GATEWAY
+    from gateway.bus import connection_id
+    from gateway.publication import publish_domain
+    from gateway.workplace import open_workplace
+
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        result = publish_domain(
+            domain,
+            lake=workplace.lake,
+            open_publisher=lambda: Publisher(workplace.resolve(connection_id(GATEWAY))),
+            now=lambda: datetime.now(UTC),
+            spool=workplace.spool,
+        )
+    return {
+        "runs": [run.run_id for run in result.runs],
+        "withheld": list(result.withheld),
+        "messages": result.messages,
+        "results": result.results,
+        "warnings": result.warnings,
+    }
+
+
+@task(task_id="problems")
+def report_problems(file: str, problems: list[str]) -> None:
+    """Fail with every problem of a file."""
+    raise ConfigurationError(f"配置有错误 {file} has {len(problems)} problem(s):\n" + "\n".join(problems))

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from exchange_formats.errors import ConfigurationError, FatalError, SkippableError
+from exchange_formats.manifests import Counts, Window
+from gateway.airflow import tasks
+from gateway.airflow.lateness import report_lateness
+from gateway.airflow.names import dataset_asset
+from gateway.collection import CollectionResult
+from gateway.evaluation import RunReference
+from gateway.publication import PublicationResult
+
+DUE = datetime(2026, 6, 30, 16, 30, tzinfo=UTC)  # half past midnight of 1 July in Shanghai
+END = datetime(2026, 6, 29, 18, 30, tzinfo=UTC)
+SHA = "a" * 64
+
+
+@dataclass
+class Events:
+    """Stands for ``outlet_events[alias]``."""
+
+    added: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def add(self, asset: Any, extra: dict[str, Any]) -> None:
+        self.added.append((asset.uri, extra))
+
+
+@dataclass
+class Bench:
+    """A run's context, a workplace of sentinels, and what the use cases were called with."""
+
+    dag_run: Any
+    events: Events
+    calls: list[dict[str, Any]]
+    use_case: Callable[..., Any]
+
+    def answer(self, value: Any) -> None:
+        self.use_case(value)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+    events = Events()
+    dag_run = SimpleNamespace(run_after=DUE, data_interval_end=None)
+    monkeypatch.setattr(
+        tasks,
+        "get_current_context",
+        lambda: {"dag_run": dag_run, "outlet_events": _Any(events)},
+    )
+    workplace = SimpleNamespace(
+        departments={"market_regulation": "the department"},
+        lake="the lake",
+        resolve=nullcontext,
+        pseudonyms="the key",
+        models="the models",
+        spool=tmp_path,
+    )
+    monkeypatch.setattr("gateway.workplace.open_workplace", lambda resolve: workplace)
+    calls: list[dict[str, Any]] = []
+
+    def install(value: Any) -> None:
+        def use_case(*arguments: Any, **options: Any) -> Any:
+            calls.append({"arguments": arguments, **options})
+            if isinstance(value, Exception):
+                raise value
+            return value
+
+        monkeypatch.setattr("gateway.collection.collect_dataset", use_case)
+        monkeypatch.setattr("gateway.evaluation.evaluate_domain", use_case)
+        monkeypatch.setattr("gateway.publication.publish_domain", use_case)
+
+    return Bench(dag_run, events, calls, install)
+
+
+class _Any(dict[Any, Any]):
+    """Answers every key with the same value."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+    def __missing__(self, key: Any) -> Any:
+        return self.value
+
+
+def collected(**changes: Any) -> CollectionResult:
+    counts = Counts(read=10, landed=7, duplicates=2, rejected=1)
+    given = {
+        "department": "market_regulation",
+        "dataset": "penalty",
+        "window": Window(until=DUE),
+        "result": "landed",
+        "seconds": 1.0,
+        "counts": counts,
+        "batch_id": "b" * 32,
+        "manifest_sha256": SHA,
+        "rejected_by_reason": {f"reason_{n}": n for n in range(1000)},
+    }
+    return CollectionResult(**{**given, **changes})
+
+
+def test_window_ends_at_the_runs_own_moment_when_a_task_is_retried(bench: Bench) -> None:
+    bench.answer(collected())
+    for _ in range(2):
+        tasks.collect.function("market_regulation", "penalty")
+    assert [call["until"] for call in bench.calls] == [DUE, DUE]
+    assert bench.calls[0]["arguments"] == ("the department", "penalty")
+    assert bench.calls[0]["lake"] == "the lake"
+
+
+def test_window_ends_with_the_data_interval_when_the_run_has_one(bench: Bench) -> None:
+    bench.answer(collected())
+    bench.dag_run.data_interval_end = END
+    tasks.collect.function("market_regulation", "penalty")
+    assert bench.calls[0]["until"] == END
+
+
+def test_xcom_holds_a_reference_and_no_data_when_a_dataset_was_collected(bench: Bench) -> None:
+    bench.answer(collected())
+    reference = tasks.collect.function("market_regulation", "penalty")
+    assert reference["dataset"] == "penalty"
+    assert (reference["read"], reference["landed"], reference["rejected"]) == (10, 7, 1)
+    assert reference["manifest_sha256"] == SHA
+    assert len(json.dumps(reference)) < 400
+
+
+def test_assets_are_marked_for_what_came_when_other_datasets_failed(bench: Bench) -> None:
+    came: list[tasks.Reference] = [{"dataset": "profile", "batch_id": "b"}, {"dataset": "honour", "batch_id": None}]
+    tasks.mark.function("market_regulation", iter(came))
+    assert [uri for uri, _ in bench.events.added] == [
+        "x-credit://market_regulation/profile",
+        "x-credit://market_regulation/honour",
+    ]
+    assert bench.events.added[0][1] == came[0]
+
+
+def test_asset_has_the_models_name_for_it_when_named() -> None:
+    asset = dataset_asset("market_regulation/penalty")
+    assert (asset.name, asset.uri) == ("market_regulation/penalty", "x-credit://market_regulation/penalty")
+
+
+def test_as_of_is_the_day_in_shanghai_when_the_run_is_due_in_its_night(bench: Bench) -> None:
+    run = RunReference("work_safety", date(2026, 7, 1), "r" * 32, SHA, "work_safety@2026.1", 5, {}, {}, (), new=True)
+    bench.answer(run)
+    reference = tasks.score.function("work_safety")
+    assert bench.calls[0]["as_of"] == date(2026, 7, 1)
+    assert reference == {
+        "as_of": "2026-07-01",
+        "run_id": "r" * 32,
+        "manifest_sha256": SHA,
+        "subjects": 5,
+        "new": True,
+    }
+
+
+def test_run_is_skipped_with_the_reason_when_a_required_input_is_missing(bench: Bench) -> None:
+    bench.answer(SkippableError("缺少必需数据 never collected: work_safety/profile"))
+    with pytest.raises(AirflowSkipException, match="never collected"):
+        tasks.score.function("work_safety")
+
+
+def test_task_fails_with_the_typed_error_when_the_use_case_does(bench: Bench) -> None:
+    bench.answer(FatalError("凭据被拒 credentials refused"))
+    with pytest.raises(FatalError, match="credentials"):
+        tasks.collect.function("market_regulation", "penalty")
+
+
+def test_xcom_holds_counts_when_a_domain_was_published(bench: Bench) -> None:
+    bench.answer(PublicationResult("work_safety", (), ("w" * 32,)))
+    reference = tasks.publish.function("work_safety")
+    assert reference == {"runs": [], "withheld": ["w" * 32], "messages": 0, "results": 0, "warnings": 0}
+
+
+def test_quarantine_fails_with_every_problem_when_it_runs() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        tasks.report_problems.function("a.yaml", ["a.yaml:3:1 x: unknown key", "a.yaml:9:2 y: the key is missing"])
+    assert "a.yaml:3:1" in str(raised.value)
+    assert "a.yaml:9:2" in str(raised.value)
+
+
+async def _say() -> str:
+    context = {"dag_run": {"dag_run_id": "manual__1"}, "deadline": {"id": "1"}}
+    return await report_lateness(
+        context=context, title="省应急管理厅", contact="duty@example.invalid", late_after="12h"
+    )
+
+
+def test_lateness_names_the_run_and_whom_to_call_when_reported(caplog: pytest.LogCaptureFixture) -> None:
+    said = asyncio.run(_say())
+    for text in ("manual__1", "省应急管理厅", "duty@example.invalid"):
+        assert text in said
+        assert text in caplog.text
