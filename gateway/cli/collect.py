@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -141,11 +142,11 @@ def _plain(result: CollectionResult) -> dict[str, object]:
 
 def _print(department: Department, results: Sequence[CollectionResult]) -> None:
     console = Console()
-    table = Table(title=f"{department.title} {department.id}", title_justify="left")
-    table.add_column("数据集 dataset")
-    for heading in ("读取 read", "入库 landed", "重复 duplicates", "不合格 rejected", "撤销 revoked", "秒 s"):
-        table.add_column(heading, justify="right")
-    table.add_column("结果 result")
+    table = Table(title=f"{department.title} {department.id}", title_justify="left", box=box.SIMPLE)
+    table.add_column("数据集\ndataset", no_wrap=True)
+    for heading in ("读取\nread", "入库\nlanded", "重复\nduplicate", "不合格\nrejected", "撤销\nrevoked", "秒\ns"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("结果\nresult")
     for result in results:
         counts = result.counts
         numbers = (
@@ -160,9 +161,17 @@ def _print(department: Department, results: Sequence[CollectionResult]) -> None:
         for code, rows in top:
             title = describe_reason(code)
             console.print(
-                f"  {result.dataset}: {rows:,} × {title.zh} / {title.en} ({code})", highlight=False, markup=False
+                f"  {result.dataset}: {rows:,} × {title.zh} / {title.en} ({code})",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
         for note in result.notes:
-            console.print(f"  {result.dataset}: {note}", highlight=False, markup=False)
+            console.print(f"  {result.dataset}: {note}", highlight=False, markup=False, soft_wrap=True)
         if result.error:
-            console.print(f"  {result.dataset}: {result.error_kind}: {result.error}", highlight=False, markup=False)
+            console.print(
+                f"  {result.dataset}: {result.error_kind}: {result.error}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
