@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self, TextIO, TypeAlias
 
@@ -19,6 +19,11 @@ MAXIMUM_LINE = 4 * 1024 * 1024
 _CODECS = {"utf-8": "utf-8-sig", "gb18030": "gb18030"}
 # What "surrogateescape" makes of a byte that is not in the encoding.
 _UNDECODED = re.compile("[\udc80-\udcff]")
+# What the lines of a broken record look like when they are read by themselves.
+_LEFT_BEHIND: Mapping[str, frozenset[str]] = {
+    Reason.ROW_MALFORMED: frozenset({Reason.ROW_RAGGED}),
+    Reason.CELL_TOO_LARGE: frozenset({Reason.ROW_RAGGED, Reason.ROW_MALFORMED}),
+}
 
 
 class _UnreadableError(csv.Error):
@@ -75,17 +80,17 @@ class DelimitedTable:
     def lines(self) -> Iterator[Line | RejectedInput]:
         """The rows behind the header, numbered by record."""
         width = len(self.header)
-        torn = False
+        # Lines of a record that was taken apart belong to it until one is a row again.
+        torn: frozenset[str] = frozenset()
         for number, record in enumerate(self._records, self._number + 1):
             if not isinstance(record, _UnreadableError) and _is_blank(record):
                 continue
             reject = self._find_fault(record, width, number)
             if reject is None:
-                torn = False
+                torn = frozenset()
                 yield Line(number, record)  # type: ignore[arg-type]
-            elif not (torn and reject.reason == Reason.ROW_RAGGED):
-                # Lines of a record that was taken apart belong to it until one is a row again.
-                torn = isinstance(record, _UnreadableError)
+            elif reject.reason not in torn:
+                torn = _LEFT_BEHIND.get(reject.reason, frozenset())
                 yield reject
 
     def _find_fault(self, record: Record, width: int, number: int) -> RejectedInput | None:

@@ -299,8 +299,14 @@ def _decode_json(text: bytes, where: str) -> object:
     try:
         return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
     except UnicodeDecodeError as error:
-        raise FatalError(f"编码错误 / {where}: not UTF-8 at byte {error.start}", hint="JSON is UTF-8") from None
+        if error.end < len(text):
+            raise FatalError(f"编码错误 / {where}: not UTF-8 at byte {error.start}", hint="JSON is UTF-8") from None
+        raise _cut_off(len(text), where) from None
     except (ValueError, RecursionError):
-        raise TransientError(
-            f"JSON 不完整 / {where}: not JSON, or cut off after {len(text)} bytes", hint="the answer is damaged"
-        ) from None
+        raise _cut_off(len(text), where) from None
+
+
+def _cut_off(size: int, where: str) -> TransientError:
+    return TransientError(
+        f"JSON 不完整 / {where}: not JSON, or cut off after {size} bytes", hint="the answer is damaged"
+    )

@@ -19,6 +19,7 @@ from exchange_formats.rejects import Reason
 MAXIMUM_PACKED = 64 * 1024 * 1024
 MAXIMUM_UNPACKED = 512 * 1024 * 1024
 _CHUNK = 1024 * 1024
+_ENDLESS = 2**62
 
 
 class WorkbookTable:
@@ -96,7 +97,7 @@ def _measure(path: Path) -> int:
     with zipfile.ZipFile(path) as package:
         for member in package.infolist():
             unbelieving = copy.copy(member)
-            unbelieving.file_size = MAXIMUM_UNPACKED + 1
+            unbelieving.file_size = _ENDLESS
             with package.open(unbelieving) as stream:
                 while total <= MAXIMUM_UNPACKED and (chunk := stream.read(_CHUNK)):
                     total += len(chunk)
