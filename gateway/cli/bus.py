@@ -66,7 +66,7 @@ def status(as_json: _JSON = False) -> None:
     else:
         table = Table(box=None, pad_edge=False)
         for heading in ("队列 queue", "待取 ready", "未确认 unacked", "消费者 consumers", "状态 state"):
-            table.add_column(heading)
+            table.add_column(heading, no_wrap=True)
         for queue in found.queues:
             counts = (queue.messages_ready, queue.messages_unacknowledged, queue.consumers)
             table.add_row(queue.name, *map(str, counts), queue.state)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from connectors.rabbit.publisher import Publisher
+from exchange_formats.errors import ConfigurationError
 from exchange_formats.topology import GATEWAY
 from gateway.bus import connection_id
 from gateway.publication import PublicationResult, publish_domain
@@ -27,6 +28,9 @@ def publish(
 ) -> None:
     """发布一个领域尚未发布的评价结果 / send a domain's unpublished results, with confirms."""
     workplace = open_workplace()
+    known = sorted(workplace.models.versions)
+    if domain not in known:
+        raise ConfigurationError(f"没有领域 there is no domain '{domain}'", hint=f"known: {', '.join(known)}")
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=as_json) as bar:
@@ -46,7 +50,8 @@ def publish(
         )
     if as_json:
         totals = {"messages": result.messages, "results": result.results, "warnings": result.warnings}
-        typer.echo(json.dumps(asdict(result) | totals | {"nothing_new": result.nothing_new}, ensure_ascii=False))
+        document = asdict(result) | totals | {"nothing_new": result.nothing_new}
+        typer.echo(json.dumps(document, ensure_ascii=False, default=lambda model: model.model_dump()))
     else:
         _print(result)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pika
+import psutil
 import pytest
 
 from connectors.rabbit.connection import open_channel
@@ -18,6 +19,7 @@ from connectors.rabbit.dead_letters import list_dead_letters, redrive
 from connectors.rabbit.management import Management
 from connectors.rabbit.publisher import Publisher
 from exchange_formats.errors import ConfigurationError, FatalError, TransientError
+from exchange_formats.messages import OutgoingMessage
 from exchange_formats.topology import Subscription, build_topology
 from gateway.bus import apply_topology, read_status
 from tests.fakes import DiedError
@@ -223,6 +225,24 @@ def test_alarm_is_a_transient_error_after_the_time_limit(broker: Broker) -> None
             publisher.publish(message(number) for number in range(10_000))
     finally:
         broker.control("set_vm_memory_high_watermark", "0.4")
+
+
+def test_hung_broker_is_a_transient_error_when_no_heartbeat_comes(broker: Broker) -> None:
+    node = broker.node()
+    opened = Publisher(broker.connection(), patience=replace(QUICK, heartbeat=1))
+    try:
+        with within(15), pytest.raises(TransientError), opened as publisher:
+            publisher.publish(_freeze_after(node, 20))
+    finally:
+        node.resume()
+    wait_for(lambda: answers(broker))
+
+
+def _freeze_after(node: psutil.Process, number: int) -> Iterator[OutgoingMessage]:
+    for count in range(10_000):
+        if count == number:
+            node.suspend()
+        yield message(count)
 
 
 def test_message_comes_again_when_the_consumer_died_before_the_ack(broker: Broker) -> None:
