@@ -47,8 +47,9 @@ _ENVELOPE_BYTES = 4096
 #: The routing key's city of a subject whose city nobody knows.
 NO_CITY = "unknown"
 
+_LONGEST_NAME = 200
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[1-8][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
-_PSEUDONYM = re.compile(r"np_[A-Za-z0-9-]{1,32}_[0-9a-f]{40}")
+_PSEUDONYM = re.compile(r"np_[A-Za-z0-9_.-]{1,32}_[0-9a-f]{40}")
 # The shape only: check digits were verified when the record landed.
 _UNIFIED = re.compile(r"[1-9A-Y][0-9A-HJ-NPQRTUWXY]{17}")
 
@@ -118,9 +119,12 @@ class Subject(_Frozen):
 
 
 def shown_name(name: str | None, reference: str) -> str | None:
-    """The name as it may be published: masked where it may be a person's."""
-    private = is_individual_business(reference) or subject_type(reference) == "natural_person"
-    return mask_name(name) if name and private else name
+    """The name as it may be published: masked where it may be a person's, a number typed into it too; clipped."""
+    if not name:
+        return None
+    if is_individual_business(reference) or subject_type(reference) == "natural_person":
+        return mask_name(name)
+    return _NUMBER.sub(lambda found: mask_identity(found[0]), name)[:_LONGEST_NAME]
 
 
 class Reason(_Frozen):

@@ -6,18 +6,20 @@ bounded by its limit, not by the number of subjects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
+from pydantic import ValidationError
 
+from exchange_formats.errors import FatalError
 from exchange_formats.messages import (
     NO_CITY,
     GradeResult,
@@ -30,6 +32,9 @@ from exchange_formats.messages import (
     shown_name,
 )
 from exchange_formats.results import GRADES, WARNINGS
+from exchange_formats.subjects import mask_identity
+
+T = TypeVar("T")
 
 _ROWS = 2_000
 _REMEMBERED = 10_000
@@ -109,7 +114,7 @@ class Changes:
             "SELECT n.*, o.grade AS previous_grade FROM new_grades n LEFT JOIN old_grades o USING (subject_ref) "
             f"WHERE o.subject_ref IS NULL OR {changed} ORDER BY n.city_code, subject_ref"
         )
-        return (self._render_grade(row) for row in self._rows(query))
+        return self._render(query, self._render_grade)
 
     def withdrawn(self) -> Iterator[WithdrawnGrade]:
         """Subjects the baseline graded and this run does not."""
@@ -117,7 +122,7 @@ class Changes:
             "SELECT * FROM old_grades o WHERE NOT EXISTS "
             "(SELECT 1 FROM new_grades n WHERE n.subject_ref = o.subject_ref) ORDER BY city_code, subject_ref"
         )
-        return (WithdrawnGrade(**_subject(row), previous_grade=row["grade"]) for row in self._rows(query))
+        return self._render(query, lambda row: WithdrawnGrade(**_subject(row), previous_grade=row["grade"]))
 
     def raised(self) -> Iterator[Warning_]:
         """Warnings that were not there, or stood at another level; the most severe first."""
@@ -126,7 +131,7 @@ class Changes:
             "WHERE n.level IS DISTINCT FROM o.level "
             f"ORDER BY {_severity_sql('n.level')} DESC, n.city_code, n.subject_ref, id"
         )
-        return (self._render_warning(row) for row in self._rows(query))
+        return self._render(query, self._render_warning)
 
     def cleared(self) -> Iterator[Warning_]:
         """Warnings the baseline had and this run has not."""
@@ -134,13 +139,21 @@ class Changes:
             "SELECT * FROM old_warnings o WHERE NOT EXISTS (SELECT 1 FROM new_warnings n WHERE n.id = o.id) "
             "ORDER BY city_code, subject_ref, id"
         )
-        return (self._render_warning(row) for row in self._rows(query))
+        return self._render(query, self._render_warning)
 
-    def _rows(self, query: str) -> Iterator[dict[str, Any]]:
-        """Stream a query; one stream at a time, for they share the connection."""
+    def _render(self, query: str, build: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+        """Stream a query; one stream at a time, for they share the connection.
+
+        Raises:
+            FatalError: a row that no message may carry; its subject is shown masked, its values are not shown.
+        """
         reader: pa.RecordBatchReader = self._connection.sql(query).to_arrow_reader(_ROWS)
         for batch in reader:
-            yield from batch.to_pylist()
+            for row in batch.to_pylist():
+                try:
+                    yield build(row)
+                except ValidationError as error:
+                    raise FatalError(_explain(row, error)) from None
 
     def _render_grade(self, row: dict[str, Any]) -> GradeResult:
         return GradeResult(
@@ -222,6 +235,12 @@ def _subject(row: dict[str, Any]) -> dict[str, Any]:
         "individual_business": row["individual_business"],
         "city_code": row["city_code"] if row["city_code"] not in {"", NO_CITY} else None,
     }
+
+
+def _explain(row: dict[str, Any], error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"])) or "row"
+    return f"结果无法发布 a result cannot be published: {mask_identity(row['subject_ref'])}: {where}: {first['msg']}"
 
 
 def _find(words: Mapping[str, Titled], name: str) -> Titled:

@@ -346,6 +346,25 @@ def test_individual_business_is_masked_when_the_artefact_was_not(runs: Runs, pub
     assert "王*" in bus.sent[0].body.decode()
 
 
+def test_number_typed_into_a_name_is_masked_and_a_long_name_clipped(runs: Runs, publish: Any) -> None:
+    runs.commit(JUNE, [grade(A, subject_name="杭州张三330106199001011237店" + "长" * 900)])
+    bus = Bus()
+    publish(bus)
+    body = bus.sent[0].body.decode()
+    assert "330106199001011237" not in body
+    assert "330106************" in body
+    assert "长" * 300 not in body
+
+
+def test_error_hides_values_when_a_row_may_not_be_published(runs: Runs, publish: Any) -> None:
+    runs.commit(JUNE, [grade("33010619900101123X", subject_type="enterprise")])
+    bus = Bus()
+    with pytest.raises(FatalError, match="subject_ref") as caught:
+        publish(bus)
+    assert "199001011237" not in str(caught.value)
+    assert bus.sent == []
+
+
 def test_progress_is_reported_when_messages_are_confirmed(runs: Runs, publish: Any) -> None:
     run = runs.commit(JUNE, [grade(A)], [warning(A)])
     heard: list[tuple[str, int, int]] = []
