@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from connectors.department import Department
-from gateway.airflow.failures import RETRIES, RETRY_DELAY, ErrorClassPolicy
+from gateway.airflow.failures import RETRIES, SHORT_DELAY, ErrorClassPolicy
 from gateway.airflow.guides import describe_department
 from gateway.airflow.names import (
     DEPARTMENT_PREFIX,
@@ -33,7 +33,7 @@ def default_arguments(team: str) -> dict[str, Any]:
     return {
         "owner": team,
         "retries": RETRIES,
-        "retry_delay": RETRY_DELAY,
+        "retry_delay": SHORT_DELAY,
         "retry_policy": ErrorClassPolicy(),
         "execution_timeout": _LONGEST_TASK,
     }
@@ -66,7 +66,7 @@ def build_department_dag(department: Department) -> DAG:
             .expand(dataset_id=list(department.datasets))
         )
         marked = mark.override(outlets=[department_alias(department.id)])(
-            department.id, cast("Iterable[Reference]", collected)
+            department.id, cast("Sequence[Reference]", collected)
         )
         [collected, marked] >> EmptyOperator(task_id="complete", trigger_rule="none_failed")
     dag.timetable.validate()

@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 #: Attempts after the first; only what is transient, and what nobody foresaw, is tried again.
 RETRIES = 3
+#: After a TransientError, unless the source asks for longer.
 RETRY_DELAY = timedelta(minutes=2)
+#: After anything else: most often Airflow's own API was not up yet or a worker was killed.
+SHORT_DELAY = timedelta(seconds=15)
 #: A source that asks for more than this is asked again after this.
 LONGEST_DELAY = timedelta(hours=1)
 

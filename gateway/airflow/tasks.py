@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,10 +62,11 @@ def collect(department_id: str, dataset_id: str) -> Reference:
 
 
 @task(task_id="mark", trigger_rule="all_done")
-def mark(department_id: str, collected: Iterable[Mapping[str, Any]]) -> None:
+def mark(department_id: str, collected: Sequence[Mapping[str, Any]]) -> None:
     """Mark the asset of each dataset that was collected, all at once: a domain is scored once, not once a dataset."""
     events = get_current_context()["outlet_events"][department_alias(department_id)]
-    for reference in collected:
+    # As a slice it is one request; Airflow ends an iteration over it by asking for one too many.
+    for reference in collected[:]:
         source = f"{department_id}/{reference['dataset']}"
         events.add(dataset_asset(source), extra=dict(reference))
         log.info("已更新 up to date: %s", source)

@@ -138,7 +138,7 @@ def test_xcom_holds_a_reference_and_no_data_when_a_dataset_was_collected(bench: 
 
 def test_assets_are_marked_for_what_came_when_other_datasets_failed(bench: Bench) -> None:
     came: list[tasks.Reference] = [{"dataset": "profile", "batch_id": "b"}, {"dataset": "honour", "batch_id": None}]
-    tasks.mark.function("market_regulation", iter(came))
+    tasks.mark.function("market_regulation", came)
     assert [uri for uri, _ in bench.events.added] == [
         "x-credit://market_regulation/profile",
         "x-credit://market_regulation/honour",
