@@ -20,7 +20,8 @@ $(READY): uv.lock pyproject.toml .ci/bootstrap
 demo: $(READY) ## 演示全流程:采集、评分、发布、消费 the whole flow: collect, score, publish, consume
 	@$(BIN)/xinqiao demo $(if $(REGISTER),--register "$(REGISTER)") $(ARGS)
 
-test: $(READY) ## 全部测试 all tests (ARGS=…)
+test: $(READY) ## 检查和全部测试 checks and all tests (ARGS=… for a part of the tests)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory check)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY) ## 风格、类型、分层 lint, types, layers

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import typer
 from rich.console import Console
@@ -67,6 +68,8 @@ def demo(
     console.print(show_publications(evaluations))
     _head(console, "接收 consumed by each participant from its own queues")
     console.print(show_consumptions(received))
+    if not any(row.written for _, row in received):
+        console.print("  自上次发布以来没有变化 nothing has changed since the last publication", style="dim")
     _head(console, "一个主体的解释 one subject explained")
     _explain_one(console, workplace, evaluations)
     _show_places(console, workplace, stack, evaluations)
@@ -116,19 +119,19 @@ def _explain_one(console: Console, workplace: Workplace, evaluations: list[Evalu
     for row in evaluations:
         reference = _choose_subject(workplace, row)
         if reference is not None:
-            explanation = explain_subject(row.domain, reference, lake=workplace.lake, models=workplace.models)
-            console.print(explanation, markup=False)
+            explained = explain_subject(row.domain, reference, lake=workplace.lake)
+            console.print(explained.say(), markup=False)
             console.print(f"  再看一次 again: xinqiao explain {row.domain} {reference} [--lang en]", style="dim")
             return
 
 
 def _choose_subject(workplace: Workplace, row: EvaluationFigures) -> str | None:
-    artefact = next(one for one in row.run.artefacts if one.name == "grades")
+    artefact = next(one for one in row.run.artefacts if one.name == "grades.arrow")
     key = run_prefix(row.domain, row.run.as_of, row.run.run_id) + "grades.arrow"
     grades = pads.dataset(workplace.lake.fetch(key, artefact.sha256), format="ipc")
     table = grades.to_table(
         columns=["subject_ref", "reasons"],
-        filter=pads.field("grade").isin(["C", "D"]) & ~pads.field("individual_business"),
+        filter=pc.field("grade").isin(["C", "D"]) & ~pc.field("individual_business"),
     )
     ranked = sorted(table.to_pylist(), key=lambda one: (-len(one["reasons"]), one["subject_ref"]))
     return str(ranked[0]["subject_ref"]) if ranked else None

@@ -34,11 +34,17 @@ _TOP_REASONS = 3
 def show_collections(rows: Iterable[CollectionFigures]) -> Table:
     """Read = landed + duplicates + rejected, a line each participant, with the top reasons of rejection."""
     table = _table(
-        "部门 department", "读取 read", "入湖 landed", "重复 dup.", "不合格 rejected", "主要原因 top reasons"
+        "部门 department",
+        "读取 read",
+        "入湖 landed",
+        "重复 dup.",
+        "不合格 rejected",
+        "湖中 in lake",
+        "主要原因 top reasons",
     )
     for row in rows:
         counts = row.counts
-        figures = (counts.read, counts.landed, counts.duplicates, counts.rejected)
+        figures = (counts.read, counts.landed, counts.duplicates, counts.rejected, row.in_lake)
         table.add_row(row.title, *(f"{n:,}" for n in figures), _reasons(row))
     return table
 
@@ -101,6 +107,6 @@ def _reasons(row: CollectionFigures) -> str:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        numeric = any(word in heading for word in ("read", "landed", "dup", "rejected", "subjects", "messages"))
+        numeric = any(word in heading for word in ("read", "landed", "dup", "rejected", "lake", "subjects", "messages"))
         table.add_column(heading, justify="right" if numeric or "results" in heading else "left", overflow="fold")
     return table
