@@ -216,11 +216,20 @@ class DatasetMapping(_Strict):
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
+def _read_domains(value: object) -> object:
+    if isinstance(value, str) and value != "all":
+        raise ValueError("neither a list of domain ids nor the word all")
+    return value
+
+
+Domains = Annotated[tuple[Identifier, ...] | Literal["all"], BeforeValidator(_read_domains)]
+
+
 class Subscriptions(_Strict):
     """What a participant receives: domain ids, or ``all``."""
 
-    grades: tuple[Identifier, ...] | Literal["all"] = ()
-    warnings: tuple[Identifier, ...] | Literal["all"] = ()
+    grades: Domains = ()
+    warnings: Domains = ()
 
 
 class Department(_Strict):
@@ -232,7 +241,7 @@ class Department(_Strict):
     title: str
     title_en: str
     owner: Owner
-    schedule: Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+    schedule: str
     late_after: Duration
     source: Source
     datasets: Mapping[Identifier, DatasetMapping]
@@ -267,7 +276,7 @@ def load_departments(folder: Path = DEPARTMENTS) -> Departments:
         document = documents[path.stem] = read_document(path, Department)
         found = [*document.problems, *_cross_check(path, document)]
         if found or document.value is None:
-            problems[path.stem] = found
+            problems[path.stem] = sorted(found, key=lambda problem: (problem.line, problem.column))
         else:
             good[path.stem] = document.value
     return Departments(good, problems, documents)
@@ -307,7 +316,8 @@ def _check_participant(document: Document[Department], department: Department) -
                 got=connection,
             )
         )
-    if not croniter.is_valid(department.schedule):
+    # Five fields: croniter itself also takes seconds, years and words such as @daily.
+    if len(department.schedule.split()) != 5 or not croniter.is_valid(department.schedule):
         hint = "five fields: minute hour day month weekday; zone Asia/Shanghai"
         found.append(
             document.problem(
@@ -330,7 +340,7 @@ def _check_request(
     given = [shape for shape in ("table", "request", "files") if getattr(mapping, shape) is not None]
     found = []
     if given != [wanted]:
-        what = f"a {department.source.kind} source needs exactly the key '{wanted}'"
+        what = f"a source of kind '{department.source.kind}' needs exactly the key '{wanted}'"
         found.append(document.problem(("datasets", name), what, expected=wanted, got=", ".join(given) or "none"))
     if mapping.watermark and mapping.snapshot:
         path = ("datasets", name, "snapshot")

@@ -165,6 +165,22 @@ def _dotted(path: Path_) -> str:
     return text
 
 
+#: pydantic's kind of error → what a person needs to hear, where its own words are a programmer's.
+_PLAIN_WORDS: Mapping[str, str] = {
+    "string_pattern_mismatch": "not of the right form",
+    "string_type": "not a text",
+    "too_short": "too few entries",
+    "too_long": "too many entries",
+    "decimal_parsing": "not a number",
+    "decimal_type": "not a number",
+    "int_parsing": "not a whole number",
+    "int_type": "not a whole number",
+    "tuple_type": "not a list",
+    "dict_type": "not a mapping",
+    "model_type": "not a mapping",
+}
+
+
 def _explain(file: str, positions: Mapping[Path_, tuple[int, int]], item: Any) -> Problem:
     """One pydantic error as a Problem: discriminators and union branches drop out of the path."""
     path: Path_ = ()
@@ -176,7 +192,13 @@ def _explain(file: str, positions: Mapping[Path_, tuple[int, int]], item: Any) -
         return Problem(file, line, column, _dotted((*path, item["loc"][-1])), "the key is missing", hint="add it")
     if kind == "extra_forbidden":
         return Problem(file, line, column, _dotted(path), "unknown key", hint="remove it or correct its spelling")
+    if kind == "union_tag_invalid":
+        at = _locate(positions, (*path, context["discriminator"].strip("'")))
+        named = _dotted((*path, context["discriminator"].strip("'")))
+        return Problem(file, *at, named, "no such kind", f"one of {context['expected_tags']}", repr(context["tag"]))
     expected = str(context.get("expected") or context.get("pattern") or "")
-    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = _PLAIN_WORDS.get(kind) or str(item["msg"]).removeprefix("Value error, ").removeprefix(
+        "Assertion failed, "
+    )
     got = "" if isinstance(item["input"], dict | list) else repr(item["input"])[:60]
     return Problem(file, line, column, _dotted(path), message, expected, got)
