@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 BATCH_ROWS: Final = 65_536
 
@@ -41,10 +43,28 @@ def _even(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.R
         count += batch.num_rows
         if count < BATCH_ROWS:
             continue
-        whole = pa.Table.from_batches(held).cast(schema).combine_chunks()
+        whole = _join(held, schema)
         full = count - count % BATCH_ROWS
         for start in range(0, full, BATCH_ROWS):
             yield from whole.slice(start, BATCH_ROWS).to_batches()
         held, count = [batch.slice(batch.num_rows - (count - full))], count - full
     if count:
-        yield from pa.Table.from_batches(held).cast(schema).combine_chunks().to_batches()
+        yield from _join(held, schema).to_batches()
+
+
+def _join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    table = pa.Table.from_batches(batches).cast(schema).combine_chunks()
+    return pa.Table.from_arrays([_blank(column) for column in table.columns], schema=schema)
+
+
+def _blank(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Zeros behind nulls: an engine leaves there whatever its memory held, and that would be written."""
+    if column.null_count == 0:
+        return column
+    if pa.types.is_decimal(column.type):
+        zero = pa.scalar(Decimal(0), column.type)
+    elif pa.types.is_primitive(column.type):
+        zero = pa.scalar(0, pa.int32()).cast(column.type)
+    else:
+        return column
+    return pc.if_else(column.is_valid(), pc.fill_null(column, zero), pa.scalar(None, column.type))
