@@ -99,10 +99,11 @@ class DelimitedTable:
         if len(record) != width:
             detail = f"{len(record)} cells, the header has {width}"
             return RejectedInput(self.origin, number, Reason.ROW_RAGGED, detail)
-        for place, cell in enumerate(record):
-            if not cell.isascii() and _UNDECODED.search(cell):
-                detail = f"column '{self._header[place]}' is not {self._encoding}"
-                return RejectedInput(self.origin, number, Reason.ROW_UNDECODABLE, detail)
+        text = "".join(record)
+        if not text.isascii() and _UNDECODED.search(text):
+            place = next(place for place, cell in enumerate(record) if _UNDECODED.search(cell))
+            detail = f"column '{self._header[place]}' is not {self._encoding}"
+            return RejectedInput(self.origin, number, Reason.ROW_UNDECODABLE, detail)
         return None
 
 

@@ -13,16 +13,19 @@ full snapshot: what is missing there would be taken for revoked, so the pull sto
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import pyarrow as pa
 
 from connectors.connection import Connection
 from connectors.department import DatasetMapping, Files
 from connectors.sources.contract import check_columns
 from connectors.sources.failures import explain_file
-from connectors.sources.model import PAGE_BYTES, PAGE_ROWS, RejectedInput, SourcePage, build_text_batch
+from connectors.sources.model import PAGE_BYTES, PAGE_ROWS, RejectedInput, SourcePage
 from connectors.sources.tables import FileBrokenError, Line, TextTable
 from exchange_formats.errors import FatalError, SkippableError, TransientError
 from exchange_formats.rejects import Reason
@@ -119,14 +122,15 @@ def _page(
     lines: Iterator[Line | RejectedInput], columns: Sequence[str], places: Sequence[int], origin: str
 ) -> Iterator[SourcePage | RejectedInput]:
     """Rows that follow each other as pages; a reject or a blank line between them begins a new page."""
-    cells: list[list[str]] = []
+    cells: list[tuple[str, ...]] = []
+    choose = _chooser(places)
     first = size = 0
 
     def close() -> Iterator[SourcePage]:
         nonlocal size
         if cells:
-            rows = [dict(zip(columns, row, strict=True)) for row in cells]
-            yield SourcePage(build_text_batch(columns, rows), origin, first)
+            arrays = [pa.array(column, pa.string()) for column in zip(*cells, strict=True)]
+            yield SourcePage(pa.record_batch(arrays, names=list(columns)), origin, first)
             cells.clear()
             size = 0
 
@@ -139,10 +143,17 @@ def _page(
             yield from close()
         if not cells:
             first = line.number
-        chosen = [line.cells[place] for place in places]
+        chosen = choose(line.cells)
         cells.append(chosen)
         size += sum(map(len, chosen))
     yield from close()
+
+
+def _chooser(places: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """The cells at ``places``; one place alone would not come as a tuple."""
+    if len(places) == 1:
+        return lambda cells: (cells[places[0]],)
+    return itemgetter(*places)
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int]:

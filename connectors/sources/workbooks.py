@@ -6,6 +6,7 @@ import copy
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,7 @@ from exchange_formats.rejects import Reason
 
 #: A sheet is held in memory as a whole: what is larger is sent as CSV.
 MAXIMUM_PACKED = 64 * 1024 * 1024
-MAXIMUM_UNPACKED = 512 * 1024 * 1024
+MAXIMUM_UNPACKED = 256 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _ENDLESS = 2**62
 
@@ -71,7 +72,8 @@ class WorkbookTable:
 
 def _used_rows(sheet: CalamineSheet) -> Iterator[list[object]]:
     """Rows from the first used one."""
-    for row in sheet.to_python(skip_empty_area=True):
+    above = sheet.start[0] if sheet.start else 0
+    for row in islice(sheet.iter_rows(), above, None):
         yield list(row)
 
 
