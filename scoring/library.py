@@ -22,7 +22,16 @@ from scoring.model import (
     Model,
     PublicCreditDimension,
 )
-from scoring.tables import TABLES, TableKind, Tables, check_condition, check_counts, load_tables
+from scoring.tables import (
+    TABLES,
+    Publicity,
+    Severity,
+    TableKind,
+    Tables,
+    check_condition,
+    check_counts,
+    load_tables,
+)
 
 MODELS = Path(__file__).parent / "models"
 TOTAL = Decimal(1000)
@@ -94,6 +103,7 @@ def _check(document: Document[Model], model: Model, stem: str, tables: Tables) -
             yield document.problem(
                 (kind,), "there is no sound table of that name", expected=expected, got=getattr(model, kind)
             )
+    yield from _check_tiers(document, model, tables)
     yield from _check_subjects(document, model)
     yield from _check_dimensions(document, model)
     for override_id, override in model.overrides.items():
@@ -109,6 +119,16 @@ def _check(document: Document[Model], model: Model, stem: str, tables: Tables) -
         yield document.problem(_where_is(model, repeated), "the id is used twice", got=repeated)
     for index, example in enumerate(model.examples):
         yield from _check_example(document, model, example, ("examples", index, "given"))
+
+
+def _check_tiers(document: Document[Model], model: Model, tables: Tables) -> Iterator[Problem]:
+    """Every tier of the severity table is one of the publicity table."""
+    severity = tables.by_name.get(("severity", model.severity))
+    publicity = tables.by_name.get(("publicity", model.publicity))
+    if isinstance(severity, Severity) and isinstance(publicity, Publicity):
+        for tier in sorted({row.tier for row in severity.rows} - publicity.decrees[0].tiers.keys()):
+            known = ", ".join(publicity.decrees[0].tiers)
+            yield document.problem(("severity",), f"tier '{tier}' is not in the publicity table", expected=known)
 
 
 def _check_subjects(document: Document[Model], model: Model) -> Iterator[Problem]:

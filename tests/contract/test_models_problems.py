@@ -1,0 +1,162 @@
+"""Bad models and tables: every problem with file, line and column; none reaches the engine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from exchange_formats.errors import ConfigurationError
+from scoring.library import MODELS, Models, load_models
+from scoring.tables import TABLES
+
+NAME = "enterprise_environment@2026.1.yaml"
+Spoil = Callable[..., Models]
+
+
+@pytest.fixture
+def spoil(tmp_path: Path) -> Spoil:
+    """Load a copy of the models with ``old`` replaced by ``new`` in one file."""
+
+    def load(old: str, new: str, *, table: str | None = None, name: str = NAME) -> Models:
+        shutil.copytree(MODELS, tmp_path / "models", dirs_exist_ok=True)
+        shutil.copytree(TABLES, tmp_path / "tables", dirs_exist_ok=True)
+        path = tmp_path / "tables" / table if table else tmp_path / "models" / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return load_models(tmp_path / "models", tmp_path / "tables")
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("full: 600", "full: 650", "dimensions: the dimensions' full points do not add up; expected 1000; got 1050"),
+        (
+            "violation_code = '1201'",
+            "violatoin_code = '1201'",
+            "IND1201.counts.where: there is no column 'violatoin_code'",
+        ),
+        ("violation_code = '1201'", "violation_code = 1201", "compares string with number"),
+        ("violation_code = '1201'", "1 / 0 = 1", "not a column or a literal"),
+        ("violation_code = '1201'", "upper(violation_code) = 'A'", "not a column or a literal"),
+        ("violation_code = '1201'", "true; drop table x", "one expression"),
+        ("violation_code = '1201'", "violation_code in (select 1)", "IN takes a list"),
+        ("basis: [环境保护法 59, 环境保护法 60]", "basis: []", "IND1201.basis"),
+        ("dataset: penalty, where: \"violation_code = '1201'\"", "dataset: penaltys", "there is no such dataset"),
+        ("deduct: {per: 80, cap: 240}", "deduct: {per: 80.001}", "decimal"),
+        ("deduct: {per: 80, cap: 240}", "deduct: {per: 80, map: {a: 1}}", "exactly once"),
+        (
+            "deduct: {per: 80, cap: 240}",
+            "earn: {per: 80, cap: 240}",
+            "an indicator of a compliance dimension has deduct",
+        ),
+        ("deduct: {per: 80, cap: 240}", "deduct: {per: -80}", "greater than or equal to 0"),
+        ("deduct: {per: 80, cap: 240}", "deduct: {per: 80, caps: 240}", "unknown key"),
+        ("group: bonus", "group: bonuses", "there is no such group"),
+        ("bands: default_2026", "bands: default_2027", "bands: there is no sound table of that name"),
+        ("grade: E", "grade: C", "a veto gives grade E"),
+        ("  IND1211:", "  IND1202:", "the id is used twice"),
+        ("lookback: P60M", "lookback: P72M", "no adverse record counts after five years"),
+        ("lookback: P60M", "lookback: 60 months", "not a period of months"),
+        ("status = 'active'", "state = 'active'", "subjects.where: there is no column 'state'"),
+        ("id: enterprise_environment", "id: enterprise_environments", "id@version is not the file's name"),
+        ("as_of: 2026-06-30", "as_of: 2025-06-30", "the model is not in force on that day"),
+        ("fine_yuan: 80000}", "fine: 80000}", "there is no such column"),
+        ("state: listed", "state: counting", "state must be listed"),
+    ],
+)
+def test_model_is_refused_with_its_place_when_it_is_wrong(spoil: Spoil, old: str, new: str, complaint: str) -> None:
+    models = spoil(old, new)
+    shown = [str(problem) for problem in models.problems]
+    assert any(complaint in text for text in shown), shown
+    assert all(problem.file == NAME and problem.line > 0 and problem.column > 0 for problem in models.problems)
+    assert "enterprise_environment" not in models.by_id
+    assert "work_safety" in models.by_id
+
+
+def test_problem_points_at_the_line_when_a_condition_is_wrong(spoil: Spoil) -> None:
+    models = spoil("violation_code = '1205'", "nothing = '1205'")
+    text = (MODELS / NAME).read_text(encoding="utf-8").splitlines()
+    line = next(number for number, content in enumerate(text, 1) if "violation_code = '1205'" in content)
+    assert [(problem.line, problem.key) for problem in models.problems] == [
+        (line, "dimensions.compliance.indicators.IND1205.counts.where")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "complaint"),
+    [
+        ("bands/default_2026.yaml", "from: 800, below: 850", "from: 800, below: 851", "the bands overlap"),
+        ("bands/default_2026.yaml", "from: 800, below: 850", "from: 800, below: 849", "the bands have a gap"),
+        ("bands/default_2026.yaml", "from: 0, below: 700", "from: 1, below: 700", "must begin at 0"),
+        ("bands/default_2026.yaml", "grade: B", "grade: A", "once each"),
+        (
+            "measures/default_2026.yaml",
+            "limits_rights: true, basis: [政府采购法 22]",
+            "limits_rights: true",
+            "names its law",
+        ),
+        ("measures/default_2026.yaml", "[M01, M02", "[M99, M02", "there is no such measure"),
+        ("severity/default_2026.yaml", "kind = 'detention'", "kinds = 'detention'", "there is no column 'kinds'"),
+        ("severity/default_2026.yaml", '{when: "true", points: 10', '{when: "false", points: 10', "takes what is left"),
+        ("decay/default_2026.yaml", "factor: 0.6", "factor: 0.2", "never weigh more"),
+        ("decay/default_2026.yaml", "months: P60M", "months: P72M", "after five years"),
+        ("publicity/default_2026.yaml", "months: P36M", "months: P6Y", "after five years"),
+        ("warnings/default_2026.yaml", "level: orange", "level: purple", "there is no such level"),
+        ("warnings/default_2026.yaml", "due: rectify_by", "due: result", "not a date column"),
+        ("warnings/default_2026.yaml", "id: failed_checks", "id: near_lower_band", "the id is used twice"),
+    ],
+)
+def test_table_is_refused_with_its_place_when_it_is_wrong(
+    spoil: Spoil, table: str, old: str, new: str, complaint: str
+) -> None:
+    models = spoil(old, new, table=table)
+    mine = [problem for problem in models.problems if problem.file == f"tables/{table}"]
+    assert any(complaint in str(problem) for problem in mine), [str(problem) for problem in models.problems]
+    assert all(problem.line > 0 for problem in mine)
+    assert models.by_id == {}
+
+
+def test_severity_row_naming_an_unknown_tier_is_refused_when_a_model_uses_both(spoil: Spoil) -> None:
+    models = spoil("points: 400, tier: severe", "points: 400, tier: grave", table="severity/default_2026.yaml")
+    assert any("tier 'grave'" in str(problem) for problem in models.problems)
+    assert models.by_id == {}
+
+
+@pytest.mark.parametrize(
+    ("effective", "complaint"),
+    [("{from: 2026-06-01}", "overlaps version 2026.1"), ("{from: 2027-02-01}", "leaves a gap after version 2026.1")],
+)
+def test_versions_are_refused_when_they_overlap_or_leave_a_gap(tmp_path: Path, effective: str, complaint: str) -> None:
+    text = (MODELS / NAME).read_text(encoding="utf-8")
+    old = text.replace("effective: {from: 2026-01-01}", "effective: {from: 2026-01-01, to: 2026-12-31}")
+    new = text.replace('version: "2026.1"', 'version: "2027.1"', 1).replace("{from: 2026-01-01}", effective)
+    (tmp_path / NAME).write_text(old, encoding="utf-8")
+    (tmp_path / "enterprise_environment@2027.1.yaml").write_text(new.partition("examples:")[0], encoding="utf-8")
+    assert any(complaint in str(problem) for problem in load_models(tmp_path).problems)
+
+
+def test_version_in_force_is_chosen_when_a_domain_has_two(tmp_path: Path) -> None:
+    text = (MODELS / NAME).read_text(encoding="utf-8")
+    old = text.replace("effective: {from: 2026-01-01}", "effective: {from: 2026-01-01, to: 2026-12-31}")
+    new = text.replace('version: "2026.1"', 'version: "2027.1"', 1).replace("{from: 2026-01-01}", "{from: 2027-01-01}")
+    (tmp_path / NAME).write_text(old, encoding="utf-8")
+    (tmp_path / "enterprise_environment@2027.1.yaml").write_text(new.partition("examples:")[0], encoding="utf-8")
+    models = load_models(tmp_path)
+    assert models.problems == ()
+    assert models.in_force("enterprise_environment", date(2026, 12, 31)).version == "2026.1"
+    assert models.in_force("enterprise_environment", date(2027, 1, 1)).version == "2027.1"
+    assert models.by_id["enterprise_environment"].version == "2027.1"
+    with pytest.raises(ConfigurationError, match="2025-12-31"):
+        models.in_force("enterprise_environment", date(2025, 12, 31))
+
+
+def test_unknown_domain_names_the_known_ones_when_it_is_asked_for() -> None:
+    with pytest.raises(ConfigurationError, match="work_safety"):
+        load_models().in_force("no_such_domain", date(2026, 6, 30))

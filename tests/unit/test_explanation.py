@@ -1,0 +1,122 @@
+"""Explanations: what a clerk reads aloud."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import get_args
+
+import pytest
+
+from exchange_formats.results import Exclusion
+from scoring.explanation import explain
+from scoring.resolution import resolve
+from scoring.wording import WORDS
+from tests.scoring_cases import (
+    AS_OF,
+    ENVIRONMENT,
+    MARKET,
+    Cases,
+    Outcome,
+    complaint,
+    on,
+    penalty,
+)
+
+CASES = Cases()
+case = CASES.case
+
+
+@pytest.fixture
+def found(request: pytest.FixtureRequest) -> Outcome:
+    return CASES.outcome(request.function.__name__)
+
+
+@case(
+    public_credit=900,
+    penalty=[
+        penalty("1201", "2025-09-01"),
+        penalty("1201", "2026-05-01", objection_from=on("2026-06-01")),
+        penalty("1202", "2026-06-01", None),
+        penalty("1205", "2026-05-01", repaired_on=on("2026-06-01")),
+        penalty("1203", "2026-05-01"),
+    ],
+    complaint=[complaint(f"2025-{month:02}-11") for month in range(1, 9)],
+)
+def test_everything_is_said_in_chinese_when_much_happened(found: Outcome) -> None:
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF)
+    for part in (
+        "企业环境信用评价 (enterprise_environment@2026.1) · 评价基准日 2026-06-30",
+        "杭州市 330100",
+        "E 差 (按得分为 D) · 得分 714.00",
+        "公共信用评价 900.00 分 × 0.3, 省公共信用信息平台 2026-06-30 评价",
+        "-120.00 IND1201 超标或超总量排放被罚: 计入 2 条; 依据: 环境保护法 59, 环境保护法 60 [假设]",
+        "-72.00 = 80 × 重复 1.5 × 折算 0.6 · 2026-05-01 行政处罚",
+        "异议处理中, 照常计入",
+        "超过封顶分值的部分不计",
+        "处罚尚未生效",
+        "已完成信用修复",
+        "IND1203 暗管偷排、篡改伪造监测数据 → E; 依据: 环境保护法 63 [假设]",
+        "M12 列入重点监管对象; 依据: 浙江省公共信用信息管理条例 23",
+        "不是官方标准",
+    ):
+        assert part in text, text
+
+
+@case(penalty=[penalty("1201", "2026-05-01")])
+def test_no_chinese_heading_is_left_when_the_explanation_is_english(found: Outcome) -> None:
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF, "en")
+    assert "C fair · score 798.00 / 1000" in text
+    assert "-48.00 = 80 × scale 0.6 · 2026-05-01 administrative penalty" in text
+    without_law = re.sub(r"basis: [^\n\[]*", "", text).replace("示例企业", "")
+    assert not re.search(r"[\u4e00-\u9fff]", without_law), without_law
+
+
+@case(public_credit=None)
+def test_no_score_is_shown_when_the_subject_is_not_evaluated(found: Outcome) -> None:
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF)
+    assert "N 未评 · 没有公共信用评价" in text
+    assert WORDS["zh"].composition not in text
+
+
+@case(public_credit=None, complaint=[complaint("2026-05-01")])
+def test_neutral_value_is_named_when_public_credit_is_missing(found: Outcome) -> None:
+    assert "按中性值 800.00 分 × 0.3" in explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF)
+
+
+@case(
+    model=MARKET,
+    listing=[{"list_kind": "severe_dishonesty", "listed_on": on("2024-01-01"), "removed_on": on("2026-06-01")}],
+)
+def test_limit_after_delisting_is_said_when_it_decides(found: Outcome) -> None:
+    text = explain(resolve(MARKET, AS_OF), found.findings, AS_OF)
+    assert "IND2101 列入严重违法失信名单 → 移出名单后的限制期内, 最高为 D 级" in text
+    assert "尚未归集数据的指标(没有按零处理): IND2111" in text
+
+
+@case(ref="92330200MA2A00001X", profile={"subject_name": "王小二面馆"})
+def test_name_is_masked_when_it_may_be_a_person_s(found: Outcome) -> None:
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF)
+    assert "王* · 宁波市 330200 · 个体工商户" in text
+    assert "小二" not in text
+
+
+@case(penalty=[penalty("1203", "2026-05-01", repaired_on=on("2026-06-01"))])
+def test_veto_that_no_longer_counts_is_explained_when_it_was_repaired(found: Outcome) -> None:
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF)
+    assert re.search(r"IND1203 2026-05-01 行政处罚 .*: 已完成信用修复", text)
+    assert WORDS["zh"].overrides not in text
+
+
+@case(public_credit=Decimal("820.35"), penalty=[penalty("1201", "2026-05-01")])
+def test_shown_parts_add_up_when_the_total_was_rounded(found: Outcome) -> None:
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF)
+    parts = [Decimal(part) for part in re.findall(r"\(满分 \d+\): ([\d.]+)", text)]
+    rounding = Decimal(re.findall(r"([+-][\d.]+) 四舍五入", text)[0])
+    assert sum(parts) + rounding == found.score == Decimal("798.11")
+
+
+def test_every_exclusion_has_words_in_both_languages() -> None:
+    for words in WORDS.values():
+        assert set(words.exclusions) == set(get_args(Exclusion))
+        assert set(words.grades) == set("ABCDEN")
