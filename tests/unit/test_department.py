@@ -151,6 +151,14 @@ def test_every_kind_of_penalty_has_a_code(shipped: Mapping[str, Department], dep
     assert kinds == set(shipped[department].datasets["penalty"].columns["kind"].codes or ())
 
 
+def test_every_city_has_a_code_where_the_source_writes_its_name(shipped: Mapping[str, Department]) -> None:
+    cities = set(load_catalogue()["profile"].fields["city_code"].codes or ())
+    written = shipped["emergency_management"].datasets["profile"].columns["city_code"].codes or {}
+    assert set(written.values()) == cities
+    registered = shipped["market_regulation"].datasets["profile"].columns["city_code"].codes or {}
+    assert set(registered.values()) == cities - {"330000"}, "a register knows no subject without a city"
+
+
 @pytest.mark.parametrize("department", SCORED)
 def test_every_column_of_the_catalogue_is_mapped_or_known_to_be_absent(
     shipped: Mapping[str, Department], department: str
