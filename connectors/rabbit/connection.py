@@ -25,13 +25,14 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)
 class Patience:
     """Seconds until each kind of silence becomes an error.
 
-    ``blocked``: the broker has an alarm. ``heartbeat``: a broker that hangs, or a network
-    that swallows, is noticed after about twice this.
+    ``blocked``: the broker has an alarm. ``confirm``: it answers, and confirms nothing.
+    ``heartbeat``: it hangs, or the network swallows; noticed after about twice this.
     """
 
     connect: float = 5.0
     handshake: float = 10.0
     blocked: float = 30.0
+    confirm: float = 60.0
     heartbeat: int = 20
 
 
@@ -58,7 +59,7 @@ def open_channel(
     endpoint = describe_endpoint(connection)
     with typed_errors(endpoint):
         try:
-            opened = BlockingConnection(_parameters(connection, purpose, patience))
+            opened = BlockingConnection(read_parameters(connection, purpose, patience))
         except OSError as error:  # an unknown host, a certificate nobody trusts
             raise classify(error, endpoint) from error
         try:
@@ -74,7 +75,8 @@ def _close(opened: BlockingConnection) -> None:
             opened.close()
 
 
-def _parameters(connection: Connection, purpose: str, patience: Patience) -> pika.ConnectionParameters:
+def read_parameters(connection: Connection, purpose: str, patience: Patience) -> pika.ConnectionParameters:
+    """Pika's own form of a connection, with a limit on every wait."""
     return pika.ConnectionParameters(
         host=connection.host,
         port=connection.port or _AMQP_PORT,

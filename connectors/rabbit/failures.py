@@ -92,7 +92,8 @@ def _name(error: Exception) -> str:
     """The innermost words: pika wraps socket errors several times over."""
     inner: object = error
     while isinstance(inner, BaseException):
-        below = getattr(inner, "exception", None) or (inner.args[0] if inner.args else None)
+        several = getattr(inner, "exceptions", None)
+        below = several[-1] if several else getattr(inner, "exception", None) or (inner.args[0] if inner.args else None)
         if not isinstance(below, BaseException):
             break
         inner = below

@@ -25,7 +25,7 @@ PLATFORM, ECOLOGY = "provincial_platform", "ecology_environment"
 GRADES, WARNINGS, DEAD = f"{PLATFORM}.grades", f"{PLATFORM}.warnings", f"{PLATFORM}.dead"
 DOMAINS = ("enterprise_environment",)
 TOPOLOGY = build_topology([Subscription(PLATFORM, "all", "all", platform=True), Subscription(ECOLOGY)], DOMAINS)
-QUICK = Patience(connect=2, handshake=2, blocked=1.5, heartbeat=20)
+QUICK = Patience(connect=2, handshake=2, blocked=1.5, confirm=10, heartbeat=20)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from connectors.rabbit.connection import open_channel
 from connectors.rabbit.consumer import Delivery, PoisonMessageError, Progress, Stop, consume_queues
 from connectors.rabbit.dead_letters import list_dead_letters, redrive
 from connectors.rabbit.management import Management
-from connectors.rabbit.publisher import Publisher
+from connectors.rabbit.publisher import WINDOW, Publisher
 from exchange_formats.errors import ConfigurationError, FatalError, TransientError
 from exchange_formats.messages import OutgoingMessage
 from exchange_formats.topology import Subscription, build_topology
@@ -66,25 +67,26 @@ def test_warnings_go_to_the_warnings_queue_only(broker: Broker) -> None:
 
 
 def test_confirmed_messages_survive_when_the_broker_is_killed(broker: Broker) -> None:
-    sent = [message(number, size=2000) for number in range(5000)]
-    confirmed = 0
+    sent = [message(number, size=2000) for number in range(50_000)]
+    confirmed, killed = 0, threading.Event()
 
     def count(number: int) -> None:
         nonlocal confirmed
         confirmed = number
-        if number == 300:
+        if number >= 300 and not killed.is_set():
+            killed.set()
             broker.kill()
 
     with pytest.raises(TransientError), Publisher(broker.connection(), patience=QUICK) as publisher:
         publisher.publish(sent, on_confirm=count)
-    assert 300 <= confirmed < 5000
+    assert 300 <= confirmed < 50_000
     wait_for(lambda: answers(broker))
     with Publisher(broker.connection()) as publisher:
         publisher.publish(sent[confirmed : confirmed + 50])
     received = [one.message_id for one in broker.drain(PLATFORM, GRADES)]
-    # Nothing confirmed is missing; only the message in doubt can be there twice.
-    assert set(received) == {one.id for one in sent[: confirmed + 50]}
-    assert len(received) - len(set(received)) <= 1
+    # Nothing confirmed is missing; only the messages in doubt can be there twice, or beyond.
+    assert {one.id for one in sent[: confirmed + 50]} <= set(received) <= {one.id for one in sent[: confirmed + WINDOW]}
+    assert len(received) - len(set(received)) <= WINDOW
 
 
 def answers(broker: Broker) -> bool:
@@ -157,7 +159,7 @@ def test_full_queue_is_a_transient_error_when_it_refuses(broker: Broker) -> None
     small = tuple(replace(one, maximum_length=3) if one.name == GRADES else one for one in TOPOLOGY.queues)
     broker.apply(replace(TOPOLOGY, queues=small))
     with pytest.raises(TransientError, match="full"), Publisher(broker.connection()) as publisher:
-        publisher.publish(message(number) for number in range(20))
+        publisher.publish(message(number) for number in range(2_000))
     broker.apply()
     with Publisher(broker.connection()) as publisher:
         assert publisher.publish([message(99)]).messages == 1
@@ -227,11 +229,11 @@ def test_alarm_is_a_transient_error_after_the_time_limit(broker: Broker) -> None
         broker.control("set_vm_memory_high_watermark", "0.4")
 
 
-def test_hung_broker_is_a_transient_error_when_no_heartbeat_comes(broker: Broker) -> None:
+def test_hung_broker_is_a_transient_error_when_no_confirm_comes(broker: Broker) -> None:
     node = broker.node()
-    opened = Publisher(broker.connection(), patience=replace(QUICK, heartbeat=1))
+    opened = Publisher(broker.connection(), patience=replace(QUICK, confirm=2))
     try:
-        with within(15), pytest.raises(TransientError), opened as publisher:
+        with within(8), pytest.raises(TransientError, match="did not confirm"), opened as publisher:
             publisher.publish(_freeze_after(node, 20))
     finally:
         node.resume()
