@@ -44,9 +44,7 @@ def read_connection(identifier: str, environ: Mapping[str, str]) -> Connection:
             hint="set it, or start the local stack: xinqiao up",
         )
     try:
-        found = json.loads(environ[variable])
-        if not isinstance(found, dict):
-            raise TypeError("not an object")
+        found = dict(json.loads(environ[variable]))
         extra = found.get("extra") or {}
         return Connection(
             id=identifier,
