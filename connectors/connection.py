@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from exchange_formats.errors import FatalError
 
@@ -44,7 +45,7 @@ def read_connection(identifier: str, environ: Mapping[str, str]) -> Connection:
             hint="set it, or start the local stack: xinqiao up",
         )
     try:
-        found = dict(json.loads(environ[variable]))
+        found = _read_object(environ[variable])
         extra = found.get("extra") or {}
         return Connection(
             id=identifier,
@@ -61,3 +62,10 @@ def read_connection(identifier: str, environ: Mapping[str, str]) -> Connection:
             f"连接不可读 / the connection '{identifier}' cannot be read from {variable}: {type(error).__name__}",
             hint='expected JSON such as {"conn_type": "http", "host": "…", "port": 443, "login": "…", "password": "…"}',
         ) from None
+
+
+def _read_object(text: str) -> Mapping[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError("not an object")
+    return found
