@@ -106,6 +106,10 @@ class AirflowClient:
         """Let the scheduler start runs of a DAG."""
         self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
+    def add_connection(self, identifier: str, fields: Mapping[str, object]) -> None:
+        """Keep a connection in Airflow's database; ``fields`` as in an ``AIRFLOW_CONN_`` variable, without extra."""
+        self._call("POST", "/api/v2/connections", json={"connection_id": identifier, **fields})
+
     def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> DagRun:
         """Start a run by hand; it has no logical date, like one that an asset starts."""
         body = {"logical_date": None, "conf": dict(conf or {})}
@@ -139,6 +143,11 @@ class AirflowClient:
         """What a task returned."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self._call("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
+
+    def marked(self, dag_id: str, run_id: str) -> tuple[str, ...]:
+        """Names of the assets that a run marked, sorted."""
+        params = {"source_dag_id": dag_id, "source_run_id": run_id}
+        return tuple(sorted(one["name"] for one in self._list("/api/v2/assets/events", "asset_events", params)))
 
     def log(self, dag_id: str, run_id: str, task: TaskState) -> str:
         """What a task said at its last attempt, as text."""

@@ -1,0 +1,158 @@
+"""The whole province on this machine: real Airflow, database, store and broker; small, of its own, once a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.department import DEPARTMENTS
+from connectors.rabbit.consumer import Stop
+from exchange_formats.keys import receipt_key
+from exchange_formats.messages import EVALUATED, RAISED, WITHDRAWN
+from exchange_formats.periods import shanghai_date
+from gateway.evaluation import name_run, read_cut
+from gateway.stack import Seed, Stack
+from gateway.stack.airflow_client import AirflowClient, DagRun
+from gateway.stack.environment import read_environment
+from gateway.subscription import consume
+from gateway.workplace import Workplace, open_workplace
+from scoring.resolution import resolve
+
+SUBJECTS = 600
+#: A 34th department, one of whose datasets cannot be pulled, and which is always late.
+ADDED = "natural_resources"
+BROKEN = "transport"
+BROKEN_LINE = 7
+_READY_SECONDS = 90
+_RUN_SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """What a participant has taken out of its queues: the grade of each (domain, subject), and what came last."""
+
+    grades: Mapping[tuple[str, str], str]
+    latest: tuple[Mapping[str, Any], ...]
+
+    @property
+    def latest_grades(self) -> Mapping[tuple[str, str], str]:
+        """The grades among what came last."""
+        return stand(self.latest)
+
+    @property
+    def latest_warnings(self) -> Mapping[tuple[str, str], str]:
+        """The warnings raised among what came last: level by (domain, subject)."""
+        raised = [event["data"] for event in self.latest if event["type"] == RAISED]
+        return {(data["domain"], data["warning"]["subject_ref"]): data["warning"]["level"] for data in raised}
+
+
+def stand(events: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """Each subject's grade after ``events``, which the consumer has put in order."""
+    found: dict[tuple[str, str], str] = {}
+    for event in events:
+        for result in event["data"].get("results", ()):
+            key = (event["data"]["domain"], result["subject_ref"])
+            if event["type"] == EVALUATED:
+                found[key] = result["grade"]
+            elif event["type"] == WITHDRAWN:
+                found.pop(key, None)
+    return found
+
+
+@dataclass(frozen=True)
+class Province:
+    """The running stack, and how the tests use it."""
+
+    stack: Stack
+    airflow: AirflowClient
+    workplace: Workplace
+    inboxes: Path
+
+    def collect(self, *departments: str) -> dict[str, DagRun]:
+        """Start the departments' DAGs, wait for all, and return their runs."""
+        started = [self.airflow.trigger(f"department__{one}") for one in departments]
+        ended = self.airflow.wait(started, seconds=_RUN_SECONDS)
+        return dict(zip(departments, ended, strict=True))
+
+    def await_published(self) -> Mapping[str, str]:
+        """Wait until each domain has published the run of what the lake now holds; domain → run id."""
+
+        def find() -> Mapping[str, str] | None:
+            runs = {domain: self.name_current_run(domain) for domain in self.workplace.models.by_id}
+            exists = self.workplace.lake.store.exists
+            return runs if all(exists(receipt_key(domain, run)) for domain, run in runs.items()) else None
+
+        return self.airflow.await_result(find, what="publication", seconds=_RUN_SECONDS)
+
+    def name_current_run(self, domain: str) -> str:
+        """The id of the run of a domain on what the lake holds, as of today."""
+        models = self.workplace.models
+        as_of = shanghai_date(datetime.now(UTC))
+        resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
+        return name_run(resolved, as_of, read_cut(self.workplace.lake, resolved))
+
+    def consume(self, participant: str) -> Inbox:
+        """Empty the participant's queues with its own login."""
+        path = self.inboxes / f"{participant}.jsonl"
+        before = len(read_lines(path))
+        consume(participant, path, resolve=self.workplace.resolve, stop=Stop(idle=2))
+        events = read_lines(path)
+        return Inbox(stand(events), tuple(events[before:]))
+
+
+def read_lines(path: Path) -> list[Mapping[str, Any]]:
+    """Every event of a consumer's file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def add_departments(folder: Path) -> None:
+    """Two files beside the real ones: a 34th department, and one that is broken."""
+    text = (folder / "market_regulation.yaml").read_text(encoding="utf-8")
+    for pattern, replacement in (
+        ("^id: .*$", f"id: {ADDED}"),
+        ("connection: dept_market_regulation", f"connection: dept_{ADDED}"),
+        ("^late_after: .*$", "late_after: PT1S"),
+        ("^domains: .*$", "domains: []"),
+        (r"name: honour,", "name: there_is_no_such_table,"),
+    ):
+        text, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
+        assert count == 1, pattern
+    (folder / f"{ADDED}.yaml").write_text(text, encoding="utf-8")
+    lines = [f"id: {BROKEN}", "no: 12", "title: 省交通运输厅", "title_en: transport", "owner: {team: a, contact: b}"]
+    lines += ['schedule: "0 3 * * *"', "late_aftr: PT6H"]
+    assert lines[BROKEN_LINE - 1].startswith("late_aftr")
+    (folder / f"{BROKEN}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
+    """The whole stack, with the added departments known to Airflow."""
+    folder = tmp_path_factory.mktemp("e2e")
+    shutil.copytree(DEPARTMENTS, folder / "departments")
+    add_departments(folder / "departments")
+    stack = Stack(folder / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        # The stack's processes inherit it.
+        patch.setenv("XINQIAO_DEPARTMENTS", str(folder / "departments"))
+        try:
+            stack.up(seed=Seed(subjects=SUBJECTS))
+            variables = {**os.environ, **read_environment(stack.home.environment_file)}
+            with AirflowClient.of_stack(folder / "home") as airflow:
+                # In Airflow's own database: any of its secrets backends serves a task.
+                airflow.add_connection(f"dept_{ADDED}", json.loads(variables["AIRFLOW_CONN_DEPT_MARKET_REGULATION"]))
+                known = {f"department__{path.stem}" for path in (folder / "departments").glob("*.yaml")}
+                airflow.await_result(
+                    lambda: known <= set(airflow.dags()) or None, what="department DAGs", seconds=_READY_SECONDS
+                )
+                yield Province(stack, airflow, open_workplace(environ=variables), folder)
+        finally:
+            stack.down()
