@@ -6,6 +6,7 @@ the lake, so that a result is shown only when it is really there.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from connectors.rabbit.consumer import Stop
 from exchange_formats.errors import FatalError
 from exchange_formats.keys import landing_prefix
 from gateway.figures import EvaluationFigures, read_evaluations
+from gateway.stack import Report as StackReporter
+from gateway.stack import Seed, Stack, StackReport
 from gateway.stack.airflow_client import AirflowClient, DagRun
 from gateway.subscription import ConsumptionResult, consume
 from gateway.workplace import Workplace
@@ -26,6 +29,10 @@ _KNOWN_SECONDS = 60.0
 _COLLECT_SECONDS = 300.0
 _SCORE_SECONDS = 300.0
 _IDLE_SECONDS = 1.0
+#: Says which province a state folder holds.
+_PROVINCE = "province"
+#: What outlives another province: the bootstrap's own tool, ports and secrets, the lock.
+_KEPT = frozenset({"uv", "state.json", "lock"})
 _INTERVAL = 0.7
 
 
@@ -40,6 +47,27 @@ class Step:
 
 
 Report = Callable[[Step], None]
+
+
+def start_stack(seed: Seed, report: StackReporter, say: Callable[[str], None]) -> StackReport:
+    """Bring up the local stack with ``seed``; one that holds another province is emptied first.
+
+    The departments' update times belong to one history: two of them behind one watermark
+    would hide each other. All that is emptied was generated, and can be again.
+    """
+    stack = Stack()
+    mark = stack.home.root / _PROVINCE
+    if mark.exists() and mark.read_text(encoding="utf-8") != seed.fingerprint():
+        say(
+            "换了名录, 清空本地环境重新开始 another province than last time: the local stack is emptied and starts anew"
+        )
+        stack.down()
+        for path in stack.home.root.iterdir():
+            if path.name not in _KEPT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    outcome = stack.up(report=report, seed=seed)
+    mark.write_text(seed.fingerprint(), encoding="utf-8")
+    return outcome
 
 
 def collect_departments(client: AirflowClient, departments: Sequence[Department], report: Report) -> None:

@@ -22,9 +22,9 @@ from rich.text import Text
 from exchange_formats.keys import BUCKET, run_prefix
 from exchange_formats.periods import shanghai_date
 from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
-from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all
+from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all, start_stack
 from gateway.figures import EvaluationFigures, read_collections
-from gateway.stack import Seed, Stack, StackReport, load_environment
+from gateway.stack import Seed, StackReport, load_environment
 from gateway.stack.airflow_client import AirflowClient
 from gateway.stack.progress import show_progress
 from gateway.workplace import Workplace, open_workplace
@@ -49,7 +49,7 @@ def demo(
     console = Console(highlight=False, width=None if Console().is_terminal else 132)
     console.print(Rule("[bold]信桥 Xinqiao[/]  浙江省行业信用监管网关  industry-credit supervision gateway"))
     with show_progress() as progress:
-        stack = Stack().up(report=progress, seed=Seed(register, subjects))
+        stack = start_stack(Seed(register, subjects), progress, console.print)
     load_environment()
     workplace = open_workplace()
     departments = list(workplace.departments.by_id.values())
