@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING
@@ -94,6 +94,11 @@ class _Pull:
     by_rule: Counter[str] = field(default_factory=Counter)
     unknown: tuple[str, ...] = ()
 
+    @property
+    def seen(self) -> Counts:
+        """What a pull that stops has seen; nobody decided what its good rows are, so this does not balance."""
+        return Counts(read=self.read, landed=0, duplicates=0, rejected=self.rejected)
+
     def counts(self, landed: int = 0, revoked: int = 0) -> Counts:
         """The balance; what is neither landed nor rejected is a duplicate."""
         duplicates = self.records.rows - landed
@@ -119,20 +124,14 @@ def land(
     """
     heads = lake.heads(target.prefix)
     with Spool(spool, f"{target.department}-{target.dataset.id}") as folder, name_full_disk(folder):
-        mapper = Mapper(target.department, target.dataset, target.mapping, target.window, pseudonyms)
-        pull = _read(reader, target, mapper, folder, pseudonyms, progress)
+        with closing(Mapper(target.department, target.dataset, target.mapping, target.window, pseudonyms)) as mapper:
+            pull = _read(reader, target, mapper, folder, pseudonyms, progress)
         _check_source_count(reader, pull)
         _check_reject_ratio(target, pull)
-        with ExitStack() as stack:
-            reconciliation = Reconciliation(
-                target.dataset,
-                pull.records.path,
-                pull.rejects.path,
-                lake.records(target.department, target.dataset, heads),
-                lake.rejects(target.department, target.dataset.id, heads),
-            )
-            stack.callback(reconciliation.close)
-            return _land_new(target, pull, reconciliation, lake, heads, folder, commit=commit, key_id=pseudonyms.id)
+        known = lake.records(target.department, target.dataset, heads)
+        known_rejects = lake.rejects(target.department, target.dataset.id, heads)
+        with closing(Reconciliation(target.dataset, pull.records.path, pull.rejects.path, known, known_rejects)) as new:
+            return _land_new(target, pull, new, lake, heads, folder, commit=commit, key_id=pseudonyms.id)
 
 
 def _read(
@@ -151,14 +150,9 @@ def _read(
         pull = _Pull(records, rejects)
         for item in reader:
             if isinstance(item, RejectedInput):
-                _keep_rejects(
-                    target,
-                    pull,
-                    describe_input(
-                        item.origin, item.row, item.reason, item.detail, item.rows, pull.read + 1, pseudonyms
-                    ),
-                )
+                position = pull.read + 1
                 pull.read += item.rows
+                _keep_rejects(target, pull, describe_input(item, position, pseudonyms))
             else:
                 for start in range(0, item.batch.num_rows, BATCH_ROWS):
                     _map_page(target, mapper, pull, item, start)
@@ -190,7 +184,7 @@ def _keep_rejects(target: Target, pull: _Pull, rejects: pa.RecordBatch) -> None:
         place = f"{first['origin']} row {first['origin_row']}, {first['source_column'] or first['column'] or 'row'}"
         raise LandingStoppedError(
             f"数据契约被破坏 / the contract is broken: {_shown(first['reason'])} at {place}; nothing was landed",
-            Counts(read=pull.rejected, landed=0, duplicates=0, rejected=pull.rejected),
+            pull.seen,
             dict(pull.by_reason),
             hint="on_contract_break is stop: correct the source, or set it to reject_rows",
         )
@@ -214,7 +208,7 @@ def _check_reject_ratio(target: Target, pull: _Pull) -> None:
         raise LandingStoppedError(
             f"不合格数据过多 / too many rejects: {pull.rejected} of {pull.read} rows, {allowed} allowed "
             f"({reasons}); nothing was landed",
-            Counts(read=pull.read, landed=0, duplicates=pull.read - pull.rejected, rejected=pull.rejected),
+            pull.seen,
             dict(pull.by_reason),
             hint="correct the source or its mapping; raise max_reject_ratio only if these rows are known to be bad",
         )

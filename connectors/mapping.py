@@ -130,6 +130,10 @@ class Mapper:
         self._connection = duckdb.connect(config={"threads": 1})
         self._check()
 
+    def close(self) -> None:
+        """Release the engine that classifies."""
+        self._connection.close()
+
     def map(self, batch: pa.RecordBatch, *, origin: str, first_row: int, position: int) -> MappedPage:
         """Map one page; ``first_row`` is its place in ``origin``, ``position`` its place in the pull, both from 1."""
         page = _Page(batch)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.cells import Mask
+from connectors.sources import RejectedInput
 from exchange_formats.rejects import REJECTS, Reason, mask_value
 from exchange_formats.subjects import PseudonymKey
 
@@ -77,18 +78,16 @@ def build_rejects(
     return pa.RecordBatch.from_pylist(rows, schema=REJECTS)
 
 
-def describe_input(
-    origin: str, row: int | None, reason: str, detail: str, rows: int, position: int, pseudonyms: PseudonymKey
-) -> pa.RecordBatch:
+def describe_input(item: RejectedInput, position: int, pseudonyms: PseudonymKey) -> pa.RecordBatch:
     """The reject of an input the source could not turn into rows; its text comes from the source and holds no value."""
     entry = {
         "row": position,
-        "rows": rows,
-        "origin": origin,
-        "origin_row": row,
-        "reason": reason,
-        "fingerprint": fingerprint(json.dumps([origin, row, reason, detail]), pseudonyms),
-        "detail": detail,
+        "rows": item.rows,
+        "origin": item.origin,
+        "origin_row": item.row,
+        "reason": str(item.reason),
+        "fingerprint": fingerprint(json.dumps([item.origin, item.row, item.reason, item.detail]), pseudonyms),
+        "detail": item.detail,
     }
     return pa.RecordBatch.from_pylist([entry], schema=REJECTS)
 

@@ -120,7 +120,10 @@ class RunManifest(Committed):
 
 
 class Outcome(_Frozen):
-    """One attempt to collect one dataset, whether it landed something or failed: data, not only a task state."""
+    """One attempt to collect one dataset, whether it landed something or failed: data, not only a task state.
+
+    The counts of a failed attempt are what it had seen when it stopped; they need not balance.
+    """
 
     department: str
     dataset: str
