@@ -89,8 +89,7 @@ def _build_department(departments: Departments, identifier: str) -> DAG:
 def _build_domain(models: Models, departments: Departments, domain: str) -> DAG:
     if domain not in models.by_id or any(_concerns(problem.file, domain) for problem in models.problems):
         # What is wrong in a shared table is wrong here too: name it beside the model's own problems.
-        stems = {f"{version.name}.yaml" for versions in models.versions.values() for version in versions}
-        shared = [problem for problem in models.problems if "@" not in problem.file and problem.file not in stems]
+        shared = [problem for problem in models.problems if "/" in problem.file]
         own = [problem for problem in models.problems if _concerns(problem.file, domain)]
         raise ConfigurationError(f"领域 {domain} 的模型有错误 the models of {domain} are broken", [*own, *shared])
     model = models.by_id[domain]
@@ -99,4 +98,5 @@ def _build_domain(models: Models, departments: Departments, domain: str) -> DAG:
 
 
 def _concerns(file: str, domain: str) -> bool:
-    return file.rpartition("/")[2].removesuffix(".yaml").partition("@")[0] == domain
+    """Whether ``file`` (``<domain>@<version>.yaml``; a shared table's has a folder) is a model of ``domain``."""
+    return file.removesuffix(".yaml").partition("@")[0] == domain

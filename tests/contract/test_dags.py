@@ -16,9 +16,12 @@ from airflow.sdk import DAG, Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTi
 from airflow.serialization.serialized_objects import DagSerialization
 
 from connectors.department import DEPARTMENTS, load_departments
+from exchange_formats.errors import ConfigurationError
+from gateway.airflow.generation import _build_domain as build_domain
 from gateway.airflow.generation import generate_department_dags, generate_domain_dags
 from gateway.airflow.names import TAGS
 from scoring.library import MODELS, load_models
+from scoring.tables import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ("0", "1", "4242")
@@ -238,6 +241,17 @@ def test_domain_is_quarantined_and_the_others_live_when_its_model_is_wrong(files
 def test_domain_is_quarantined_when_only_its_newest_version_is_wrong(files: Files) -> None:
     (files.models / "work_safety@2027.1.yaml").write_text("id: work_safety\n", encoding="utf-8")
     check_quarantine(generate_domain_dags(files.environ)["domain__work_safety"], "work_safety@2027.1.yaml:")
+
+
+def test_domain_names_the_table_that_is_wrong_when_it_shares_it(tmp_path: Path) -> None:
+    shutil.copytree(TABLES, tmp_path / "tables")
+    (tmp_path / "tables" / "bands" / "default_2026.yaml").write_text("id: default_2026\n", encoding="utf-8")
+    models = load_models(MODELS, tmp_path / "tables")
+    with pytest.raises(ConfigurationError) as raised:
+        build_domain(models, load_departments(), "work_safety")
+    files = {problem.file for problem in raised.value.problems}
+    assert "tables/bands/default_2026.yaml" in files
+    assert {file for file in files if "@" in file} == {next(MODELS.glob("work_safety@*.yaml")).name}
 
 
 def test_only_the_wanted_dag_is_built_when_a_task_is_about_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
