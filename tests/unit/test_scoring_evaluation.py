@@ -159,11 +159,22 @@ def test_domain_is_skipped_when_a_required_dataset_was_never_collected(lake: Lak
 
 def test_optional_data_is_named_when_it_was_never_collected(lake: Lake) -> None:
     inputs = join_inputs(ENVIRONMENT, SUBJECTS)
-    for dataset in ("profile", "penalty"):
-        land(lake, f"ecology_environment/{dataset}", inputs[f"ecology_environment/{dataset}"])
+    required = resolve(ENVIRONMENT, AS_OF).required
+    for source in required:
+        land(lake, source, inputs[source])
     run = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
-    assert {"IND1209", "clean_inspection", "severe_list"} <= set(run.not_collected)
-    assert run.subjects_by_grade == {"C": 1, "N": 1}
+    assert {"IND1209", "IND1212", "severe_list"} <= set(run.not_collected)
+    assert run.subjects == 2
+
+
+def test_nothing_is_scored_when_one_required_input_was_never_collected(lake: Lake) -> None:
+    inputs = join_inputs(ENVIRONMENT, SUBJECTS)
+    required = resolve(ENVIRONMENT, AS_OF).required
+    assert "provincial_platform/public_credit" in required
+    for source in required[:-1]:
+        land(lake, source, inputs[source])
+    with pytest.raises(SkippableError, match=required[-1]):
+        evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
 
 
 def test_unknown_domain_is_a_configuration_error_when_it_is_scored(lake: Lake) -> None:
