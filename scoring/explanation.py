@@ -21,7 +21,6 @@ def explain(resolved: ResolvedModel, findings: SubjectFindings, as_of: date, lan
     """The whole explanation of one subject's grade, as plain text."""
     speaker = _Speaker(resolved, findings, as_of, language)
     sections = [
-        speaker.head(),
         speaker.composition(),
         speaker.left_out(),
         speaker.overrides(),
@@ -29,7 +28,9 @@ def explain(resolved: ResolvedModel, findings: SubjectFindings, as_of: date, lan
         speaker.warnings(),
         speaker.notes(),
     ]
-    return "\n\n".join("\n".join(lines) for section in sections if (lines := list(section))) + "\n"
+    said = ["\n".join(lines) for section in sections if (lines := list(section))]
+    numbered = [number + text for number, text in zip(speaker.words.headings, said, strict=False)]
+    return "\n\n".join(["\n".join(speaker.head()), *numbered]) + "\n"
 
 
 class _Speaker:

@@ -13,6 +13,8 @@ Language = Literal["zh", "en"]
 class Words:
     """Everything an explanation says that is not in the model."""
 
+    #: In front of the sections that have something to say, in order.
+    headings: tuple[str, ...]
     as_of: str
     subject: str
     individual_business: str
@@ -55,13 +57,14 @@ class Words:
 
 
 _ZH: Final = Words(
+    headings=("一、", "二、", "三、", "四、", "五、", "六、"),
     as_of="评价基准日",
     subject="主体",
     individual_business="个体工商户",
     score="得分",
     no_score="没有公共信用评价, 追溯期内也没有任何记录, 不评分",
     computed="按得分为 {grade}",
-    composition="一、得分怎样算出来",
+    composition="得分怎样算出来",
     full="满分 {full}",
     total="合计",
     base="基础分 {points}",
@@ -79,15 +82,15 @@ _ZH: Final = Words(
     rounding="四舍五入到 0.01 分",
     objection="异议处理中, 照常计入",
     batch="批次",
-    left_out="二、没有计入的记录",
-    overrides="三、直接决定等级的情形",
+    left_out="没有计入的记录",
+    overrides="直接决定等级的情形",
     after="移出名单后的限制期内, 最高为 {grade} 级",
     override_record="记录",
-    measures="四、随之采取的监管措施",
+    measures="随之采取的监管措施",
     inspection="抽查比例每年 {ratio}%; 频次 {at_most}; 检查内容: {items}",
-    warnings="五、预警",
+    warnings="预警",
     since="自 {day} 起, {n} 条记录",
-    notes="六、说明",
+    notes="说明",
     not_collected="尚未归集数据的指标(没有按零处理): {names}",
     assumptions="标 [假设] 的分值和分数线不是官方标准, 版本和来源见模型 {model}",
     nothing="无",
@@ -105,13 +108,14 @@ _ZH: Final = Words(
     },
 )
 _EN: Final = Words(
+    headings=("1. ", "2. ", "3. ", "4. ", "5. ", "6. "),
     as_of="as of",
     subject="Subject",
     individual_business="individual business",
     score="score",
     no_score="no public-credit result and no record within lookback: not scored",
     computed="{grade} by score",
-    composition="1. How the score comes about",
+    composition="How the score comes about",
     full="of {full}",
     total="Total",
     base="base {points}",
@@ -129,15 +133,15 @@ _EN: Final = Words(
     rounding="rounded half up to 0.01",
     objection="under objection: counts all the same",
     batch="batch",
-    left_out="2. Records that do not count",
-    overrides="3. What decides the grade whatever the score",
+    left_out="Records that do not count",
+    overrides="What decides the grade whatever the score",
     after="at most {grade} for a time after leaving the list",
     override_record="record",
-    measures="4. Measures that follow",
+    measures="Measures that follow",
     inspection="sampled at {ratio} % a year; frequency {at_most}; {items}",
-    warnings="5. Warnings",
+    warnings="Warnings",
     since="since {day}, {n} record(s)",
-    notes="6. Notes",
+    notes="Notes",
     not_collected="indicators whose data is not collected yet (not treated as zero): {names}",
     assumptions="points and cut-offs marked [assumption] are not official; versions and sources: model {model}",
     nothing="none",
