@@ -1,4 +1,4 @@
-"""The whole province on this machine: real Airflow, database, store and broker; small, of its own, once a session."""
+"""The whole province on this machine: real Airflow, database, store and broker; small, of its own, for this package."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def add_departments(folder: Path) -> None:
     (folder / f"{BROKEN}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
     """The whole stack, with the added departments known to Airflow."""
     folder = tmp_path_factory.mktemp("e2e")

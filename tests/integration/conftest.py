@@ -10,9 +10,9 @@ from gateway.stack import Component, Stack
 from tests.integration.broker import Broker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """RabbitMQ and S3 of a stack of their own, for the whole session."""
+    """RabbitMQ and S3 of a stack of their own, for this package."""
     stack = Stack(tmp_path_factory.mktemp("broker") / "home")
     try:
         stack.up((Component.RABBITMQ, Component.S3))
