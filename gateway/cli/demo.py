@@ -24,7 +24,7 @@ from exchange_formats.periods import shanghai_date
 from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
 from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all, start_stack
 from gateway.figures import EvaluationFigures, read_collections
-from gateway.stack import Seed, StackReport, load_environment
+from gateway.stack import Component, Seed, StackReport, load_environment
 from gateway.stack.airflow_client import AirflowClient
 from gateway.stack.progress import show_progress
 from gateway.workplace import Workplace, open_workplace
@@ -46,7 +46,7 @@ def demo(
 ) -> None:
     """演示主流程:启动、采集、评价、发布、消费 / the main job: start, collect, score, publish, consume."""
     started = time.monotonic()
-    console = Console(highlight=False, width=None if Console().is_terminal else 132)
+    console = Console(highlight=False, width=None if Console().is_terminal else 150)
     console.print(Rule("[bold]信桥 Xinqiao[/]  浙江省行业信用监管网关  industry-credit supervision gateway"))
     with show_progress() as progress:
         stack = start_stack(Seed(register, subjects), progress, console.print)
@@ -142,16 +142,20 @@ def _show_places(
 ) -> None:
     _head(console, "在哪里 where things are")
     folder = stack.home / "s3" / BUCKET
-    files = sum(1 for path in folder.rglob("*.arrow"))
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Arrow", f"{files} 个文件 files: s3://{BUCKET}/landing/… scored/…", _shorten(folder))
-    for row in evaluations[:1]:
-        table.add_row("", f"例如 such as {run_prefix(row.domain, row.run.as_of, row.run.run_id)}grades.arrow", "")
-    table.add_row("消息 messages", "每个参与方一个文件 one file each", _shorten(workplace.home / "received"))
-    for login in stack.credentials:
-        if login.component in {"airflow", "rabbitmq"}:
-            table.add_row(str(login.component), login.url, f"{login.login} / {login.password}")
-    console.print(table, soft_wrap=True)
+    files = sum(1 for _ in folder.rglob("*.arrow"))
+    lines = [f"Arrow     {files} 个文件 files in s3://{BUCKET}, on disk {_shorten(folder)}/landing/… scored/…"]
+    newest = evaluations[0]
+    lines.append(f"          {run_prefix(newest.domain, newest.run.as_of, newest.run.run_id)}grades.arrow")
+    lines.append(
+        f"JSONL     每个参与方收到的消息 what each participant received: {_shorten(workplace.home / 'received')}/"
+    )
+    lines += [
+        f"{login.component.value:<9} {login.url}  {login.login} / {login.password}"
+        for login in stack.credentials
+        if login.component in {Component.AIRFLOW, Component.RABBITMQ}
+    ]
+    for line in lines:
+        console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _shorten(path: Path) -> str:

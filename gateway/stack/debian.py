@@ -27,9 +27,9 @@ def ensure_program(package: str, present: Callable[[], bool]) -> None:
     if apt is None:
         raise FatalError(f"缺少 missing: {package}; 本机没有 this machine has no apt-get", hint=by_hand)
     prefix = _root_prefix(package, by_hand)
-    install = (*prefix, "env", "DEBIAN_FRONTEND=noninteractive", apt, "install", "-y", "-q")
+    install = (*prefix, "env", "DEBIAN_FRONTEND=noninteractive", apt, "install", "-y", "-qq", "-o", "Dpkg::Use-Pty=0")
     install += ("--no-install-recommends", package)
-    if _run(install) and _run((*prefix, apt, "update", "-q")) + _run(install):
+    if _run(install) and _run((*prefix, apt, "update", "-qq")) + _run(install):
         raise FatalError(f"apt-get 未能安装 could not install: {package} (离线? offline?)", hint=by_hand)
     # We wanted the program, not a second broker on the default port.
     if Path("/run/systemd/system").exists():
