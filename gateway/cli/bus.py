@@ -16,6 +16,7 @@ from connectors.rabbit.dead_letters import redrive as redrive_queue
 from exchange_formats.received import read_event
 from exchange_formats.topology import GATEWAY, UNROUTED, definitions, parking_queue
 from gateway.bus import apply_topology, connection_id, read_passwords, read_status, require_topology
+from gateway.cli.terminal import open_console
 from gateway.subscription import explain_broken
 from gateway.workplace import open_workplace
 
@@ -70,7 +71,7 @@ def status(as_json: _JSON = False) -> None:
         for queue in found.queues:
             counts = (queue.messages_ready, queue.messages_unacknowledged, queue.consumers)
             table.add_row(queue.name, *map(str, counts), queue.state)
-        Console().print(table)
+        open_console().print(table)
         for alarm in found.alarms:
             Console(stderr=True, soft_wrap=True).print(f"[red]告警 alarm[/] {alarm}")
     if found.alarms:
@@ -91,7 +92,7 @@ def dead_letters(owner: _OWNER, maximum: _MAXIMUM = 20, as_json: _JSON = False) 
         table.add_column(heading, overflow="fold")
     for one, what in rows:
         table.add_row(one.message_id or "-", one.queue or "-", one.routing_key, one.reason, what, str(one.redriven))
-    Console().print(table)
+    open_console().print(table)
 
 
 @bus.command("redrive")

@@ -21,6 +21,7 @@ from connectors.department import Department
 from exchange_formats.periods import SHANGHAI
 from exchange_formats.rejects import describe_reason
 from gateway.cli import EXIT_CODES
+from gateway.cli.terminal import open_console
 from gateway.collection import CollectionResult, collect_dataset, collect_department, require_dataset
 from gateway.workplace import Workplace, open_workplace
 
@@ -141,7 +142,7 @@ def _plain(result: CollectionResult) -> dict[str, object]:
 
 
 def _print(department: Department, results: Sequence[CollectionResult]) -> None:
-    console = Console()
+    console = open_console()
     table = Table(title=f"{department.title} {department.id}", title_justify="left", box=box.SIMPLE)
     table.add_column("数据集\ndataset", no_wrap=True)
     for heading in ("读取\nread", "入库\nlanded", "重复\nduplicate", "不合格\nrejected", "撤销\nrevoked", "秒\ns"):

@@ -22,6 +22,7 @@ from rich.text import Text
 from exchange_formats.keys import BUCKET, run_prefix
 from exchange_formats.periods import shanghai_date
 from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
+from gateway.cli.terminal import open_console
 from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all, start_stack
 from gateway.figures import EvaluationFigures, read_collections
 from gateway.stack import Component, Seed, StackReport, load_environment
@@ -46,7 +47,7 @@ def demo(
 ) -> None:
     """演示主流程:启动、采集、评价、发布、消费 / the main job: start, collect, score, publish, consume."""
     started = time.monotonic()
-    console = Console(highlight=False, width=None if Console().is_terminal else 150)
+    console = open_console()
     console.print(Rule("[bold]信桥 Xinqiao[/]  浙江省行业信用监管网关  industry-credit supervision gateway"))
     with show_progress() as progress:
         stack = start_stack(Seed(register, subjects), progress, console.print)

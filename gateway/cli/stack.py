@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from gateway.cli.terminal import open_console
 from gateway.stack.lifecycle import Stack
 from gateway.stack.model import Component, StackReport, State
 from gateway.stack.progress import show_progress
@@ -42,8 +41,8 @@ def up(
         outcome = stack.up([one for one in Component if one not in left_out], report, seed=seed)
     _print(outcome, as_json=as_json)
     if not as_json:
-        Console().print(f"环境变量 environment: {stack.home.environment_file}", soft_wrap=True, highlight=False)
-        Console().print("停止 stop: [bold]make down[/]  (xinqiao down)")
+        open_console().print(f"环境变量 environment: {stack.home.environment_file}", soft_wrap=True)
+        open_console().print("停止 stop: [bold]make down[/]  (xinqiao down)")
 
 
 def down() -> None:
@@ -73,5 +72,4 @@ def _print(outcome: StackReport, *, as_json: bool) -> None:
         state = f"[{_STYLES.get(row.state, 'yellow')}]{row.state}[/]"
         shown = (login.login, login.password) if login else ("", "")
         table.add_row(row.component, state, str(row.pid or ""), row.url or row.detail, *shown)
-    # A pipe has no width: an address must not be folded there.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    open_console().print(table)
