@@ -164,9 +164,9 @@ def _describe(workplace: Workplace, row: EvaluationFigures | None, as_of: date) 
 
 
 def _is_current(workplace: Workplace, row: EvaluationFigures, as_of: date) -> bool:
-    """Published, of this day, and on everything that the lake holds now."""
+    """Published, of this day (or of the next: midnight may pass), and on everything that the lake holds now."""
     heads = {source: workplace.lake.heads(landing_prefix(*source.split("/"))) for source in row.run.cut}
-    return row.receipt is not None and row.run.as_of == as_of and heads == dict(row.run.cut)
+    return row.receipt is not None and row.run.as_of >= as_of and heads == dict(row.run.cut)
 
 
 def _check_failed(client: AirflowClient, dag_ids: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from connectors.department import Department
 from exchange_formats.keys import BUCKET, run_prefix
 from exchange_formats.periods import shanghai_date
 from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
@@ -28,6 +29,7 @@ from gateway.figures import EvaluationFigures, read_collections
 from gateway.stack import Component, Seed, StackReport, load_environment
 from gateway.stack.airflow_client import AirflowClient
 from gateway.stack.progress import show_progress
+from gateway.subscription import ConsumptionResult
 from gateway.workplace import Workplace, open_workplace
 
 _WORDS = {
@@ -60,6 +62,21 @@ def demo(
         evaluations = await_evaluations(client, workplace, shanghai_date(began), report)
     received = consume_all(workplace, departments, workplace.home / "received")
 
+    show_summary(console, workplace, departments, evaluations, received, began)
+    _show_places(console, workplace, stack, evaluations)
+    console.print(f"\n用时 took {time.monotonic() - started:.0f} s.")
+    console.print("环境仍在运行 the stack is running; 停止 stop it: [bold]make down[/]")
+
+
+def show_summary(
+    console: Console,
+    workplace: Workplace,
+    departments: Sequence[Department],
+    evaluations: Sequence[EvaluationFigures],
+    received: Sequence[tuple[str, ConsumptionResult]],
+    began: datetime,
+) -> None:
+    """Everything that was done since ``began``, read back from the lake, and one subject explained."""
     _head(console, "采集 collected: read = landed + duplicates + rejected")
     console.print(show_collections(read_collections(workplace.lake, departments, since=began)))
     for row in evaluations:
@@ -73,9 +90,6 @@ def demo(
         console.print("  自上次发布以来没有变化 nothing has changed since the last publication", style="dim")
     _head(console, "一个主体的解释 one subject explained")
     _explain_one(console, workplace, evaluations)
-    _show_places(console, workplace, stack, evaluations)
-    console.print(f"\n用时 took {time.monotonic() - started:.0f} s.")
-    console.print("环境仍在运行 the stack is running; 停止 stop it: [bold]make down[/]")
 
 
 @contextmanager
@@ -113,7 +127,7 @@ def _head(console: Console, title: str) -> None:
     console.print(f"[bold]{title}[/]")
 
 
-def _explain_one(console: Console, workplace: Workplace, evaluations: list[EvaluationFigures]) -> None:
+def _explain_one(console: Console, workplace: Workplace, evaluations: Sequence[EvaluationFigures]) -> None:
     """The subject whose computed grade has the most to explain, in the first domain that has one."""
     from gateway.explaining import explain_subject
 
@@ -139,7 +153,7 @@ def _choose_subject(workplace: Workplace, row: EvaluationFigures) -> str | None:
 
 
 def _show_places(
-    console: Console, workplace: Workplace, stack: StackReport, evaluations: list[EvaluationFigures]
+    console: Console, workplace: Workplace, stack: StackReport, evaluations: Sequence[EvaluationFigures]
 ) -> None:
     _head(console, "在哪里 where things are")
     folder = stack.home / "s3" / BUCKET
