@@ -41,9 +41,14 @@ def manifest_digest(key: str) -> str | None:
     return match[1] if match else None
 
 
+def outcomes_prefix(department: str, dataset: str) -> str:
+    """Where the outcome records of one dataset of one department lie."""
+    return f"outcomes/department={department}/dataset={dataset}/"
+
+
 def outcome_key(department: str, dataset: str, day: date, attempt: str) -> str:
     """The outcome record of one attempt to collect (clock, host, counts): a note, not evidence."""
-    return f"outcomes/department={department}/dataset={dataset}/date={day.isoformat()}/{attempt}.json"
+    return f"{outcomes_prefix(department, dataset)}date={day.isoformat()}/{attempt}.json"
 
 
 def domain_prefix(domain: str) -> str:

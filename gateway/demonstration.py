@@ -103,12 +103,14 @@ def await_evaluations(
     end = time.monotonic() + _SCORE_SECONDS
     while True:
         found = {row.domain: row for row in read_evaluations(workplace.lake, models)}
-        for model in models:
-            report(Step(model.title, _describe(workplace, found.get(model.id), as_of)))
         current = [row for row in found.values() if _is_current(workplace, row, as_of)]
+        ready = {row.domain for row in current}
+        for model in models:
+            state = "success" if model.id in ready else "running" if model.id in found else "queued"
+            report(Step(model.title, state))
         if len(current) == len(models):
             return current
-        missing = sorted({model.id for model in models} - {row.domain for row in current})
+        missing = sorted({model.id for model in models} - ready)
         _check_failed(client, [f"domain__{domain}" for domain in missing])
         if time.monotonic() > end:
             raise FatalError(f"评价未在 {_SCORE_SECONDS:.0f} 秒内完成 not scored in time: {', '.join(missing)}")
@@ -153,14 +155,6 @@ def _run_group(client: AirflowClient, departments: Sequence[Department], report:
     failed = [run for run in runs.values() if run.state == "failed"]
     if failed:
         raise _explain_failure(client, failed[0])
-
-
-def _describe(workplace: Workplace, row: EvaluationFigures | None, as_of: date) -> str:
-    if row is None:
-        return "queued"
-    if not _is_current(workplace, row, as_of):
-        return "running"
-    return "success"
 
 
 def _is_current(workplace: Workplace, row: EvaluationFigures, as_of: date) -> bool:

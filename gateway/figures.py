@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.department import Department
 from connectors.lake import Lake
-from exchange_formats.keys import domain_prefix, landing_prefix, receipt_key
+from exchange_formats.errors import SkippableError
+from exchange_formats.keys import outcomes_prefix, receipt_key
 from exchange_formats.manifests import Counts, Outcome, RunManifest
 from exchange_formats.publications import Receipt
+from gateway.explaining import newest_run
 from scoring.model import Model
 
 
@@ -52,10 +55,8 @@ def read_evaluations(lake: Lake, models: Iterable[Model]) -> list[EvaluationFigu
     """One entry a domain that has a run."""
     found = []
     for model in models:
-        heads = lake.heads(domain_prefix(model.id))
-        runs = [lake.manifest(domain_prefix(model.id), head) for head in heads]
-        newest = max((run for run in runs if isinstance(run, RunManifest)), key=lambda run: run.sequence, default=None)
-        if newest is not None:
+        with suppress(SkippableError):
+            newest = newest_run(lake, model.id)
             key = receipt_key(model.id, newest.run_id)
             receipt = Receipt.model_validate_json(lake.store.get_bytes(key)) if lake.store.exists(key) else None
             found.append(EvaluationFigures(model.id, model.title, newest, receipt))
@@ -87,8 +88,7 @@ def _read_collection(lake: Lake, department: Department, since: datetime) -> Col
 def _newest_outcomes(lake: Lake, department: Department, since: datetime) -> dict[str, Outcome]:
     newest: dict[str, Outcome] = {}
     for dataset in department.datasets:
-        prefix = landing_prefix(department.id, dataset).replace("landing/", "outcomes/", 1)
-        for key in lake.store.list_keys(prefix):
+        for key in lake.store.list_keys(outcomes_prefix(department.id, dataset)):
             outcome = Outcome.model_validate_json(lake.store.get_bytes(key))
             if outcome.finished_at >= since and (
                 dataset not in newest or outcome.finished_at > newest[dataset].finished_at

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connectors.connection import Resolve, read_connection
 from connectors.department import Departments, load_departments
@@ -19,9 +20,13 @@ from connectors.lake import Lake
 from connectors.object_store import MinioStore
 from exchange_formats.errors import FatalError
 from exchange_formats.subjects import PseudonymKey
+from exchange_formats.topology import GATEWAY
 from gateway.folders import departments_folder, models_folder
 from gateway.stack.home import resolve_home
 from scoring.library import Models, load_models
+
+if TYPE_CHECKING:
+    from connectors.rabbit.publisher import Publisher
 
 LAKE_CONNECTION = "lake"
 
@@ -68,6 +73,13 @@ class Workplace:
                 hint="set it to at least 64 hex characters; `xinqiao up` generates one for the local stack",
             )
         return PseudonymKey(key_id, bytes.fromhex(secret))
+
+    def open_publisher(self) -> Publisher:
+        """The gateway's own publisher: use it in ``with``."""
+        from connectors.rabbit.publisher import Publisher
+        from gateway.bus import connection_id
+
+        return Publisher(self.resolve(connection_id(GATEWAY)))
 
     def _folder(self, variable: str, name: str) -> Path:
         folder = Path(self.environ.get(variable) or self.home / name)

@@ -50,8 +50,6 @@ class Words:
     notes: str
     not_collected: str
     assumptions: str
-    nothing: str
-    missing_public: str
     grades: Mapping[str, str]
     exclusions: Mapping[str, str]
 
@@ -93,8 +91,6 @@ _ZH: Final = Words(
     notes="说明",
     not_collected="尚未归集数据的指标(没有按零处理): {names}",
     assumptions="标 [假设] 的分值和分数线不是官方标准, 版本和来源见模型 {model}",
-    nothing="无",
-    missing_public="公共信用评价缺失",
     grades={"A": "优秀", "B": "良好", "C": "中等", "D": "较差", "E": "差", "N": "未评"},
     exclusions={
         "simple_procedure": "适用简易程序的处罚不作为不良信息",
@@ -144,8 +140,6 @@ _EN: Final = Words(
     notes="Notes",
     not_collected="indicators whose data is not collected yet (not treated as zero): {names}",
     assumptions="points and cut-offs marked [assumption] are not official; versions and sources: model {model}",
-    nothing="none",
-    missing_public="public credit is missing",
     grades={"A": "excellent", "B": "good", "C": "fair", "D": "poor", "E": "bad", "N": "not evaluated"},
     exclusions={
         "simple_procedure": "a penalty by simple procedure is not adverse information",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,10 +80,6 @@ class Management:
         """Every queue of the virtual host, by name."""
         found = _read(list[QueueState], self._call("GET", f"queues/{self._vhost}"))
         return tuple(sorted(found, key=lambda queue: queue.name))
-
-    def list_users(self) -> tuple[str, ...]:
-        """Every login of the broker."""
-        return tuple(sorted(row["name"] for row in _read(list[Mapping[str, Any]], self._call("GET", "users"))))
 
     def find_surplus(self, bindings: frozenset[Binding], queues: frozenset[str]) -> Surplus:
         """Bindings of the two exchanges and queues that are not among the given ones."""

@@ -95,9 +95,6 @@ def score(domain: str) -> Reference:
 @task(task_id="publish", multiple_outputs=False, trigger_rule="none_skipped")
 def publish(domain: str) -> Reference:
     """Send every run of a domain that the lake holds and nobody has sent, also when scoring has just failed."""
-    from connectors.rabbit.publisher import Publisher
-    from exchange_formats.topology import GATEWAY
-    from gateway.bus import connection_id
     from gateway.publication import publish_domain
     from gateway.workplace import open_workplace
 
@@ -106,7 +103,7 @@ def publish(domain: str) -> Reference:
         result = publish_domain(
             domain,
             lake=workplace.lake,
-            open_publisher=lambda: Publisher(workplace.resolve(connection_id(GATEWAY))),
+            open_publisher=workplace.open_publisher,
             now=lambda: datetime.now(UTC),
             spool=workplace.spool,
         )

@@ -11,10 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from connectors.rabbit.publisher import Publisher
 from exchange_formats.errors import ConfigurationError
-from exchange_formats.topology import GATEWAY
-from gateway.bus import connection_id
 from gateway.publication import PublicationResult, publish_domain
 from gateway.workplace import open_workplace
 
@@ -42,7 +39,7 @@ def publish(
         result = publish_domain(
             domain,
             lake=workplace.lake,
-            open_publisher=lambda: Publisher(workplace.resolve(connection_id(GATEWAY))),
+            open_publisher=workplace.open_publisher,
             now=lambda: datetime.now(UTC),
             spool=workplace.spool,
             correction=correction,

@@ -102,10 +102,6 @@ class AirflowClient:
             for one in found
         }
 
-    def unpause(self, dag_id: str) -> None:
-        """Let the scheduler start runs of a DAG."""
-        self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
-
     def add_connection(self, identifier: str, fields: Mapping[str, object]) -> None:
         """Keep a connection in Airflow's database; ``fields`` as in an ``AIRFLOW_CONN_`` variable, without extra."""
         self._call("POST", "/api/v2/connections", json={"connection_id": identifier, **fields})

@@ -56,11 +56,6 @@ class StackSettings:
     seed: Seed | None = None
 
     @property
-    def amqp_url(self) -> str:
-        """Broker and vhost, without a login."""
-        return f"amqp://{LOOPBACK}:{self.ports.amqp}/{VHOST}"
-
-    @property
     def management_url(self) -> str:
         """RabbitMQ management page and HTTP API."""
         return f"http://{LOOPBACK}:{self.ports.management}"

@@ -63,6 +63,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
         departments={"market_regulation": "the department"},
         lake="the lake",
         resolve=nullcontext,
+        open_publisher=nullcontext,
         pseudonyms="the key",
         models="the models",
         spool=tmp_path,
