@@ -1,28 +1,44 @@
 """The dataset catalogue: which kinds of record exist and what each column means.
 
-``exchange_formats/catalogue/*.yaml`` is the one source; Arrow schemas are derived
-from it. A landed row carries the dataset's columns (the identity column replaced by
-``subject_ref``) behind the system columns of ``SYSTEM_FIELDS``.
+``exchange_formats/catalogue/*.yaml`` is the one source; Arrow schemas, JSON Schemas,
+reference pages and upload templates are derived from it. A landed row carries the
+dataset's columns (the identity column replaced by ``subject_ref``) behind the system
+columns of ``SYSTEM_FIELDS``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from exchange_formats.code_lists import find_codes
+from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
+from exchange_formats.deny_list import find_denied
 from exchange_formats.documents import require_document
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 FIELD_TYPE = r"^(subject|string|date|boolean|integer|decimal\([0-9]{1,2},[0-9]{1,2}\))$"
+
+SubjectType = Literal["enterprise", "natural_person", "social_organization", "public_institution", "government_agency"]
+#: How far a statement is backed (facts.md, marks): read in the law or on a government site; seen in a
+#: third-party copy; seen in deployments; ours.
+Status = Literal["official", "republished", "observed", "assumption"]
+#: A rule of meaning beyond the type; ``exchange_formats.field_rules`` holds what each one checks.
+FieldRule = Literal["unified_code", "organisation_code", "division", "industry"]
+#: What conditions may read of the subject besides the dataset's own columns.
+SUBJECT_COLUMNS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {"subject_type": "string", "individual_business": "boolean"}
+)
 
 #: What landing itself adds in front of a dataset's columns.
 SYSTEM_FIELDS = pa.schema(
@@ -37,21 +53,46 @@ SYSTEM_FIELDS = pa.schema(
 LINEAGE_FIELDS = pa.schema([pa.field("batch_id", pa.string()), pa.field("chain_sequence", pa.int64())])
 
 
-class FieldSpec(BaseModel):
-    """One column of a dataset. ``subject`` is an identity: it never leaves landing as it came in."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class FieldSpec(_Strict):
+    """One column of a dataset. ``subject`` is an identity: it never leaves landing as it came in.
+
+    ``required`` is true, false, or the condition under which a value must be there.
+    ``codes`` is written inline (code: title) or names a list of ``exchange_formats/code_lists``.
+    ``in_catalogue``: belongs to the provincial public-credit catalogue (目录, 浙江省公共信用信息管理条例 12).
+    """
+
     title: str
+    title_en: str = ""
     type: Annotated[str, Field(pattern=FIELD_TYPE)]
-    required: bool = False
-    unit: Literal["元", "分"] | None = None
+    required: bool | str = False
+    unit: Literal["元", "分", "人"] | None = None
     sensitivity: Literal["public", "identity", "name"] = "public"
     codes: Mapping[str, str] | None = None
+    #: The shared list ``codes`` came from; None where it is written inline.
+    code_list: Identifier | None = None
+    rule: FieldRule | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    max_length: Annotated[int, Field(ge=1, le=65_536)] | None = None
     may_be_future: bool = False
-    basis: str = ""
+    standard: str = ""
+    status: Status = "assumption"
+    in_catalogue: bool = False
+    #: A code of the list ``retention``; empty: the dataset's own.
+    retention: str = ""
+    example: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_code_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("codes"), str):
+            name = value["codes"]
+            return value | {"codes": dict(find_codes(name)), "code_list": name}
+        return value
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -67,39 +108,123 @@ class FieldSpec(BaseModel):
         }[self.type]
 
 
-class DeletionRule(BaseModel):
+class DeletionRule(_Strict):
     """When the law says a row must be gone: ``months`` after the date in column ``after`` (open while null)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     after: ColumnName
     months: Annotated[int, Field(gt=0)]
     basis: str
 
 
-class Dataset(BaseModel):
-    """One kind of record with a standard schema (信用信息目录项)."""
+class Check(_Strict):
+    """A rule between the columns of one row: ``holds`` is true or unknown (null) for every good row.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    ``column`` is the one whose value a reject shows.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")]
+    holds: str
+    column: ColumnName
+    title: str
+    title_en: str
+    basis: str
+    status: Status = "assumption"
+
+
+class States(_Strict):
+    """The dated states of a record (semantics §1): the column of each, where the dataset has it."""
+
+    final: ColumnName | None = None
+    repaired: ColumnName | None = None
+    revoked: ColumnName | None = None
+    removed: ColumnName | None = None
+    objected: tuple[ColumnName, ColumnName] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column named."""
+        single = filter(None, (self.final, self.repaired, self.revoked, self.removed))
+        return (*single, *(self.objected or ()))
+
+
+class Predecessor(_Strict):
+    """How rows landed under the version before are read as this one.
+
+    ``columns``: this version's column → the old one's, where the name changed; a column that is in
+    neither is null. ``values``: a column's constant for all old rows.
+    """
+
+    version: Annotated[int, Field(ge=1)]
+    columns: Mapping[ColumnName, ColumnName] = Field(default_factory=dict)
+    values: Mapping[ColumnName, str] = Field(default_factory=dict)
+
+
+class Dataset(_Strict):
+    """One kind of record with a standard schema (信用信息目录项).
+
+    ``family`` is the work plan's (归集内容); ``archive_part`` the part of the credit archive that
+    the record belongs to (条例 9: 基础, 不良, 守信). ``identity`` names the columns that tell one record
+    from another inside a department; where one decision names several parties, ``subject_id`` is one.
+    """
 
     id: Identifier
     version: Annotated[int, Field(ge=1)]
     title: str
     title_en: str
+    description: str = ""
+    description_en: str = ""
+    family: Literal["inspection", "enforcement", "complaint", "incident", "other"] = "other"
+    archive_part: Literal["basic", "adverse", "positive", "none"] = "none"
+    subject_types: tuple[SubjectType, ...] = ()
+    identity: tuple[ColumnName, ...] = ()
     event_on: ColumnName
+    states: States = States()
     adverse: bool
     deletion: DeletionRule | None = None
+    retention: str = ""
+    standard: str = ""
+    status: Status = "assumption"
+    predecessor: Predecessor | None = None
     fields: Mapping[ColumnName, FieldSpec]
+    checks: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _check_columns(self) -> Dataset:
         dates = {name for name, spec in self.fields.items() if spec.type == "date"}
-        for name in filter(None, (self.event_on, self.deletion and self.deletion.after)):
+        for name in filter(None, (self.event_on, self.deletion and self.deletion.after, *self.states.columns)):
             if name not in dates:
                 raise ValueError(f"'{name}' is not a date column of this dataset")
         if "subject_id" not in self.fields or self.fields["subject_id"].type != "subject":
             raise ValueError("a dataset needs a column subject_id of type subject")
+        for name in (*self.identity, *(check.column for check in self.checks)):
+            if name not in self.fields:
+                raise ValueError(f"there is no column '{name}'")
         return self
+
+    @model_validator(mode="after")
+    def _check_conditions(self) -> Dataset:
+        for where, text in self._conditions():
+            try:
+                parse_condition(text, self.condition_columns)
+            except ConditionError as error:
+                raise ValueError(f"{where}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_denied(self) -> Dataset:
+        named = [("", self.id), ("", self.title), ("", self.title_en)]
+        for name, spec in self.fields.items():
+            named += [(f"column '{name}': ", text) for text in (name, spec.title, spec.title_en)]
+        for where, text in named:
+            if denied := find_denied(text):
+                raise ValueError(f"{where}'{text}' may not be collected: {denied}")
+        return self
+
+    def _conditions(self) -> Iterator[tuple[str, str]]:
+        yield from (
+            (f"{n}.required", spec.required) for n, spec in self.fields.items() if isinstance(spec.required, str)
+        )
+        yield from ((check.id, check.holds) for check in self.checks)
 
     @property
     def contract(self) -> str:
@@ -112,14 +237,31 @@ class Dataset(BaseModel):
         return {name: spec for name, spec in self.fields.items() if spec.type != "subject"}
 
     @property
+    def condition_columns(self) -> Mapping[str, Kind]:
+        """What a condition of this dataset may read."""
+        return {name: kind_of(spec.type) for name, spec in self.columns.items()} | dict(SUBJECT_COLUMNS)
+
+    @property
     def schema(self) -> pa.Schema:
         """Arrow schema of a landed part: system columns, then the dataset's own."""
-        own = [pa.field(name, spec.arrow_type, nullable=not spec.required) for name, spec in self.columns.items()]
+        own = [
+            pa.field(name, spec.arrow_type, nullable=spec.required is not True) for name, spec in self.columns.items()
+        ]
         return pa.schema([*SYSTEM_FIELDS, *own])
 
 
 @cache
-def load_catalogue(folder: Path = CATALOGUE) -> Mapping[str, Dataset]:
-    """Every dataset by id; raises ConfigurationError with every problem of every file."""
+def load_contracts(folder: Path = CATALOGUE) -> Mapping[str, Dataset]:
+    """Every version of every dataset by contract (``penalty@1``); ConfigurationError names every problem of a file."""
     datasets = (require_document(path, Dataset) for path in sorted(folder.glob("*.yaml")))
-    return {dataset.id: dataset for dataset in datasets}
+    return MappingProxyType({dataset.contract: dataset for dataset in datasets})
+
+
+@cache
+def load_catalogue(folder: Path = CATALOGUE) -> Mapping[str, Dataset]:
+    """The newest version of every dataset by id."""
+    newest: dict[str, Dataset] = {}
+    for dataset in load_contracts(folder).values():
+        if dataset.id not in newest or newest[dataset.id].version < dataset.version:
+            newest[dataset.id] = dataset
+    return MappingProxyType(newest)
