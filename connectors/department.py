@@ -398,7 +398,7 @@ def _check_formats(
         return []
     if spec.type != "date":
         return [document.problem(path, "only a date has formats", got=spec.type)]
-    from connectors.cells import compile_date_format
+    from exchange_formats.cells import compile_date_format
 
     found: list[Problem] = []
     for index, pattern in enumerate(formats):

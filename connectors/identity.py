@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.cells import Mask, mask_of
+from exchange_formats.cells import Mask, mask_of
 from exchange_formats.rejects import Reason
 from exchange_formats.subjects import (
     PseudonymKey,

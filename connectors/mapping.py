@@ -16,7 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.cells import (
+from connectors.department import Column, DatasetMapping
+from connectors.identity import Subjects, derive_ids, protect, resolve_subjects
+from connectors.reject_rows import Finding, build_rejects
+from exchange_formats.cells import (
     DATE_FORMATS,
     Cells,
     Mask,
@@ -30,9 +33,6 @@ from connectors.cells import (
     read_integers,
     read_text,
 )
-from connectors.department import Column, DatasetMapping
-from connectors.identity import Subjects, derive_ids, protect, resolve_subjects
-from connectors.reject_rows import Finding, build_rejects
 from exchange_formats.conditions import kind_of, parse_condition
 from exchange_formats.datasets import Dataset, FieldSpec
 from exchange_formats.errors import ConfigurationError

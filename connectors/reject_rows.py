@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from connectors.cells import Mask
 from connectors.sources import RejectedInput
+from exchange_formats.cells import Mask
 from exchange_formats.rejects import REJECTS, Reason, mask_value
 from exchange_formats.subjects import PseudonymKey
 

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from connectors.cells import MAXIMUM_CELL_BYTES
 from connectors.department import DatasetMapping
 from connectors.mapping import MappedPage, Mapper
+from exchange_formats.cells import MAXIMUM_CELL_BYTES
 from exchange_formats.datasets import load_catalogue
 from exchange_formats.digests import derive_id
 from exchange_formats.errors import ConfigurationError
