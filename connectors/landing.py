@@ -199,10 +199,13 @@ def _check_source_count(reader: SourceReader, pull: _Pull) -> None:
         )
 
 
+def count_allowed_rejects(mapping: DatasetMapping, read: int) -> int:
+    """How many of ``read`` rows may be bad: rounded up, so that one bad row does not stop a pull of a few."""
+    return int((mapping.max_reject_ratio * read).to_integral_value(ROUND_CEILING))
+
+
 def _check_reject_ratio(target: Target, pull: _Pull) -> None:
-    """Rounded up to whole rows, so that a single bad row does not stop a pull of a few."""
-    ratio = target.mapping.max_reject_ratio
-    allowed = int((ratio * pull.read).to_integral_value(ROUND_CEILING))
+    allowed = count_allowed_rejects(target.mapping, pull.read)
     if pull.rejected > allowed:
         reasons = ", ".join(f"{_shown(code)} {rows}" for code, rows in pull.by_reason.most_common(3))
         raise LandingStoppedError(

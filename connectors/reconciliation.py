@@ -83,6 +83,10 @@ class Reconciliation:
         run(f"CREATE TEMP TABLE tombstones AS SELECT {self._columns} FROM chain LIMIT 0")
         return self._count("landing")
 
+    def count_versions(self) -> int:
+        """Rows that land as another version of a record that lands too: the same identity, another content."""
+        return self._scalar("SELECT count(*) - count(DISTINCT record_id) FROM landing")
+
     def _land_returned_versions(self) -> None:
         """The last row of a record, known from before, lands again if something else is its latest version."""
         self._connection.execute(
