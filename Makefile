@@ -1,7 +1,7 @@
 # Every target sets up what it needs; a second run is fast and changes nothing.
 # Paths are relative: the folder may have blanks and Chinese characters in its name.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down bench clean
+.PHONY: help demo test check generate up down bench clean
 
 BIN := .venv/bin
 READY := .venv/.synced
@@ -10,7 +10,7 @@ REGISTER ?=
 
 help: ## 列出目标 list the targets
 	@printf '信桥 Xinqiao\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@printf '\n  make demo REGISTER=path/to/register.csv.gz   用真实名录 with a real register\n'
 	@printf '  make test ARGS="tests/unit -k score"         只跑一部分 a part of the tests\n'
 
@@ -29,6 +29,9 @@ check: $(READY) ## 风格、类型、分层 lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+
+generate: $(READY) ## 重新生成参考页、模式和模板 write reference pages, schemas and templates anew
+	@$(BIN)/python -m gateway.reference
 
 up: $(READY) ## 启动本地环境 start the local stack (ARGS="--without airflow")
 	@$(BIN)/xinqiao up $(ARGS)

@@ -17,10 +17,8 @@ import pytest
 import typer
 
 from connectors.department import DEPARTMENTS
-from gateway.assumptions import PAGE, render_assumptions
 from gateway.checking import check_all
 from gateway.cli import app
-from scoring.library import load_models
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -191,12 +189,6 @@ def test_department_of_the_walk_through_has_no_problem_when_checked(page: str, t
     assert example
     (tmp_path / "departments" / "water_resources.yaml").write_text(example[1], encoding="utf-8")
     assert [str(problem) for problem in check_all(tmp_path / "departments")] == []
-
-
-def test_page_of_assumptions_is_fresh_when_the_models_are_rendered() -> None:
-    models = load_models()
-    assert models.problems == ()
-    assert PAGE.read_text(encoding="utf-8") == render_assumptions(models), "run: python -m gateway.assumptions"
 
 
 def test_layers_hold_when_imports_are_followed() -> None:

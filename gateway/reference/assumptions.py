@@ -1,22 +1,19 @@
-"""``docs/assumptions.md``: which numbers of the models are law and which are assumptions, rendered from the YAMLs.
-
-Write it anew with ``python -m gateway.assumptions``; a test fails when it is stale.
-"""
+"""``docs/assumptions.md``: which numbers of the models are law and which are assumptions, rendered from the YAMLs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
+from exchange_formats.errors import ConfigurationError
 from scoring.library import Models, load_models
 from scoring.model import Indicator, Model, Override
 from scoring.tables import Publicity, Table
 
-PAGE = Path(__file__).parent.parent / "docs" / "assumptions.md"
+PAGE = "docs/assumptions.md"
 
 _STATUS = {"official": "官方 official", "assumption": "**假设 assumption**"}
 _HEAD = """\
-<!-- 由 YAML 生成 generated from the YAMLs: python -m gateway.assumptions -->
+<!-- 由 YAML 生成 generated from the YAMLs: python -m gateway.reference -->
 # 法律与假设 Law and assumptions
 
 每个数字的来源写在 [`scoring/models`](../scoring/models) 和 [`scoring/tables`](../scoring/tables) 中。
@@ -25,6 +22,18 @@ _HEAD = """\
 Where each number comes from is said in the models and tables. *official*: a text of law or policy names the number;
 *assumption*: the law may support the judgement, but the number was set here and must not be called an official method.
 """
+
+
+def render_page() -> Mapping[str, bytes]:
+    """The page of the models in the package.
+
+    Raises:
+        ConfigurationError: a model or table is broken; the page would hide it.
+    """
+    models = load_models()
+    if models.problems:
+        raise ConfigurationError("模型有问题 the models have problems", models.problems, hint="xinqiao check")
+    return {PAGE: render_assumptions(models).encode()}
 
 
 def render_assumptions(models: Models) -> str:
@@ -90,7 +99,3 @@ def _say_effect(override: Override) -> str:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render_assumptions(load_models()), encoding="utf-8")
