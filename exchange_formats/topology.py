@@ -18,10 +18,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from exchange_formats.errors import ConfigurationError
+from exchange_formats.messages import INBOUND, RESULTS
 
 VHOST = "credit"
-RESULTS = "credit.results"
-INBOUND = "credit.inbound"
 UNROUTED = "credit.unrouted"
 #: The user that publishes results, and the owner of what comes in.
 GATEWAY = "gateway"

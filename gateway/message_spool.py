@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import BinaryIO
 
 from exchange_formats.digests import digest_bytes
-from exchange_formats.errors import FatalError
 from exchange_formats.messages import (
     EVALUATED,
     WITHDRAWN,
+    Area,
     EventType,
     GradeResult,
     OutgoingMessage,
@@ -67,18 +67,15 @@ class MessageSpool:
         Raises:
             FatalError: one result alone does not fit into a message.
         """
-        encoded = ((one.city, encode_item(one)) for one in results)
-        try:
-            for cut in cut_slices(encoded):
-                key, about = grade_key(self._domain, cut.city), f"{self._domain}/{cut.city}"
-                self._add(kind, b",".join(cut.items), len(cut.items), key, about)
-        except ValueError as error:
-            raise FatalError(f"结果无法发布 a result cannot be published: {error}") from error
+        encoded = ((Area(one.city, one.is_person), encode_item(one)) for one in results)
+        for cut in cut_slices(encoded):
+            key = grade_key(self._domain, cut.area.city, person=cut.area.person)
+            self._add(kind, b",".join(cut.items), len(cut.items), key, f"{self._domain}/{cut.area.city}")
 
     def add_warnings(self, kind: EventType, warnings: Iterable[Warning_]) -> None:
         """One message a warning."""
         for one in warnings:
-            key = warning_key(self._domain, one.city, one.level)
+            key = warning_key(self._domain, one.city, one.level, person=one.is_person)
             self._add(kind, encode_item(one), 1, key, one.subject_ref, severity(one.level))
 
     def _add(self, kind: EventType, blob: bytes, count: int, key: str, about: str, priority: int = 0) -> None:

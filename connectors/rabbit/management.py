@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from connectors.connection import Connection
 from exchange_formats.errors import FatalError, TransientError
-from exchange_formats.topology import INBOUND, RESULTS, VHOST, Binding
+from exchange_formats.messages import INBOUND, RESULTS
+from exchange_formats.topology import VHOST, Binding
 
 _MANAGEMENT_PORT = 15672
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)

@@ -13,8 +13,7 @@ from connectors.connection import Connection
 from connectors.rabbit.confirming import ConfirmingChannel
 from connectors.rabbit.connection import DEFAULT_PATIENCE, Patience
 from exchange_formats.errors import FatalError
-from exchange_formats.messages import OutgoingMessage
-from exchange_formats.topology import RESULTS
+from exchange_formats.messages import RESULTS, OutgoingMessage
 
 #: RabbitMQ 4.x refuses more than 16 MiB and closes the channel; nothing of ours comes near half of it.
 MAXIMUM_BODY = 8 * 1024 * 1024
