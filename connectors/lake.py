@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,8 +18,10 @@ import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
 from connectors.object_store import ObjectMissingError, ObjectStore
-from exchange_formats.datasets import LINEAGE_FIELDS, Dataset, load_catalogue
-from exchange_formats.digests import digest_bytes, digest_file
+from connectors.parts import rename_columns
+from exchange_formats.contract_versions import Contracts, Projection, choose_contract, project_columns
+from exchange_formats.datasets import LINEAGE_FIELDS, SYSTEM_FIELDS, Dataset, load_contracts
+from exchange_formats.digests import canonical_json, digest_bytes, digest_file
 from exchange_formats.errors import FatalError
 from exchange_formats.keys import batch_prefix, landing_prefix, manifest_digest, manifest_name, rejects_key
 from exchange_formats.manifests import BatchManifest, Part, RunManifest, decode_manifest
@@ -28,12 +31,25 @@ from exchange_formats.rejects import REJECTS
 Manifest = BatchManifest | RunManifest
 
 
-class Lake:
-    """What is committed in an object store, read through a local cache named by digest."""
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One local file of a batch; ``constants`` hold for all of its rows."""
 
-    def __init__(self, store: ObjectStore, cache: Path) -> None:
+    batch: BatchManifest
+    path: Path
+    constants: Mapping[str, pa.Scalar] = field(default_factory=dict)
+
+
+class Lake:
+    """What is committed in an object store, read through a local cache named by digest.
+
+    ``contracts``: every version of every dataset, by default the catalogue's.
+    """
+
+    def __init__(self, store: ObjectStore, cache: Path, contracts: Contracts | None = None) -> None:
         self.store = store
         self.cache = cache
+        self.contracts = load_contracts() if contracts is None else contracts
         self._manifests: dict[str, Manifest] = {}
         self._verified: set[str] = set()
 
@@ -75,17 +91,29 @@ class Lake:
     ) -> pads.Dataset:
         """All landed versions: the dataset's columns, then ``batch_id`` and ``chain_sequence`` of the batch.
 
-        The two lineage columns are partition columns, so a reader's filter on them skips whole files.
+        Rows landed under an older contract are read as ``dataset``'s (a name: the newest one's): what they do not
+        hold is null, also where the newer contract requires it. The lineage columns, and the constants of older
+        rows, are partition columns, so a reader's filter on them skips whole files.
+
+        Raises:
+            ConfigurationError: rows were landed under a contract that ``dataset`` does not descend from.
         """
-        spec = load_catalogue()[dataset] if isinstance(dataset, str) else dataset
-        schema = pa.schema([*spec.schema, *LINEAGE_FIELDS])
-        batches = self.batches(department, spec.id, heads)
-        return _open_dataset(schema, [(b, self.fetch_part(b, part)) for b in batches for part in b.parts])
+        spec = choose_contract(self.contracts, dataset) if isinstance(dataset, str) else dataset
+        own = [pa.field(name, one.arrow_type) for name, one in spec.columns.items()]
+        files: list[_File] = []
+        for batch in self.batches(department, spec.id, heads):
+            projection = None
+            if batch.contract != spec.contract:
+                projection = project_columns(self.contracts, batch.contract, spec)
+            for part in batch.parts:
+                path = self._project_part(batch, part, projection)
+                files.append(_File(batch, path, projection.constants if projection else {}))
+        return _open_dataset(pa.schema([*SYSTEM_FIELDS, *own, *LINEAGE_FIELDS]), files)
 
     def rejects(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> pads.Dataset:
         """All rejects of one dataset, with the same lineage columns as ``records``."""
         batches = self.batches(department, dataset, heads)
-        files = [(b, self.fetch_part(b, b.rejects)) for b in batches if b.rejects is not None]
+        files = [_File(b, self.fetch_part(b, b.rejects)) for b in batches if b.rejects is not None]
         return _open_dataset(pa.schema([*REJECTS, *LINEAGE_FIELDS]), files)
 
     def fetch_part(self, batch: BatchManifest, part: Part) -> Path:
@@ -130,6 +158,31 @@ class Lake:
         self._manifests[digest] = manifest
         return key
 
+    def _project_part(self, batch: BatchManifest, part: Part, projection: Projection | None) -> Path:
+        """A part that can be read by the wanted version's names: itself, or a renamed copy made once in the cache."""
+        path = self.fetch_part(batch, part)
+        if projection is None or not projection.renames:
+            return path
+        columns = {name: name for name in SYSTEM_FIELDS.names} | dict(projection.sources)
+        reading = digest_bytes(canonical_json(columns))[:16]
+        # The copy's own digest ends its name: a damaged one is made again.
+        for copy in path.parent.glob(f"{part.sha256}.{reading}.*.arrow"):
+            digest = copy.name.split(".")[2]
+            if digest in self._verified or digest_file(copy) == digest:
+                self._verified.add(digest)
+                return copy
+            copy.unlink(missing_ok=True)
+        arriving = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            rename_columns(path, arriving, columns)
+            digest = digest_file(arriving)
+            copy = path.with_name(f"{part.sha256}.{reading}.{digest}.arrow")
+            arriving.replace(copy)
+        finally:
+            arriving.unlink(missing_ok=True)
+        self._verified.add(digest)
+        return copy
+
     def _find(self, prefix: str, sha256: str, keys: Mapping[str, str]) -> Manifest:
         if sha256 not in keys:
             raise FatalError(
@@ -156,13 +209,17 @@ class Lake:
         return keys
 
 
-def _open_dataset(schema: pa.Schema, files: Sequence[tuple[BatchManifest, Path]]) -> pads.Dataset:
+def _open_dataset(schema: pa.Schema, files: Sequence[_File]) -> pads.Dataset:
+    """One dataset over ``files``; a column that a file lacks is null."""
     paths: list[str] = []
     partitions: list[pc.Expression] = []
-    for batch, path in files:
-        sequence = pc.field("chain_sequence") == pa.scalar(batch.sequence, pa.int64())
-        paths.append(str(path))
-        partitions.append((pc.field("batch_id") == pa.scalar(batch.batch_id)) & sequence)
+    for file in files:
+        sequence = pc.field("chain_sequence") == pa.scalar(file.batch.sequence, pa.int64())
+        known = (pc.field("batch_id") == pa.scalar(file.batch.batch_id)) & sequence
+        for name, value in file.constants.items():
+            known &= pc.field(name) == value
+        paths.append(str(file.path))
+        partitions.append(known)
     if not paths:
         return pads.dataset(schema.empty_table())
     return pads.FileSystemDataset.from_paths(

@@ -36,6 +36,18 @@ def write_part(
     return Part(name=path.name, rows=rows, bytes=path.stat().st_size, sha256=digest_file(path))
 
 
+def rename_columns(source: Path, target: Path, columns: Mapping[str, str]) -> None:
+    """Copy the part ``source`` with only ``columns`` (new name → its own) that it holds, a record batch at a time."""
+    with pa.OSFile(str(source)) as file, pa.ipc.open_file(file) as reader:
+        held = {name: own for name, own in columns.items() if own in reader.schema.names}
+        schema = pa.schema([reader.schema.field(own).with_name(name) for name, own in held.items()])
+        with pa.ipc.new_file(str(target), schema, options=_OPTIONS) as writer:
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                arrays = [batch.column(own) for own in held.values()]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
 def cut_batches(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The same rows cast to ``schema`` in batches of ``BATCH_ROWS``; only the last may be smaller."""
     waiting: list[pa.RecordBatch] = []
