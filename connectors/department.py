@@ -28,7 +28,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
-from exchange_formats.datasets import Dataset, FieldSpec, Identifier, load_catalogue
+from exchange_formats.contract_versions import Contracts, choose_contract
+from exchange_formats.datasets import Dataset, FieldSpec, Identifier, load_contracts
 from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
 
@@ -188,9 +189,11 @@ class DatasetMapping(_Strict):
     ``key`` and, where one decision names several parties, ``party`` are a record's
     identity. ``supersedes`` names the column that a record carries which replaces one
     with another identity: its parts, split at ``|``, stand for the last ones of
-    (key…, party); the old record is revoked.
+    (key…, party); the old record is revoked. ``contract`` (``penalty@1``) keeps the mapping on
+    that version of the dataset while others move on; without it the newest is meant.
     """
 
+    contract: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}@[1-9][0-9]{0,2}$")] | None = None
     table: Table | None = None
     request: Request | None = None
     files: Files | None = None
@@ -267,14 +270,20 @@ class Departments:
         return self.by_id[department_id]
 
 
-def load_departments(folder: Path = DEPARTMENTS) -> Departments:
-    """Read every file of ``folder``; a broken one is a problem of its own and never hides the others."""
+def load_departments(folder: Path = DEPARTMENTS, contracts: Contracts | None = None) -> Departments:
+    """Read every file of ``folder``; a broken one is a problem of its own and never hides the others.
+
+    ``contracts``: every version of every dataset, by default the catalogue's.
+    """
     good: dict[str, Department] = {}
     problems: dict[str, Sequence[Problem]] = {}
     documents: dict[str, Document[Department]] = {}
     for path in sorted(folder.glob("*.yaml")):
         document = documents[path.stem] = read_document(path, Department)
-        found = [*document.problems, *_cross_check(path, document)]
+        found = [
+            *document.problems,
+            *_cross_check(path, document, load_contracts() if contracts is None else contracts),
+        ]
         if found or document.value is None:
             problems[path.stem] = sorted(found, key=lambda problem: (problem.line, problem.column))
         else:
@@ -282,7 +291,7 @@ def load_departments(folder: Path = DEPARTMENTS) -> Departments:
     return Departments(good, problems, documents)
 
 
-def _cross_check(path: Path, document: Document[Department]) -> list[Problem]:
+def _cross_check(path: Path, document: Document[Department], contracts: Contracts) -> list[Problem]:
     department = document.value
     if department is None:
         return []
@@ -290,14 +299,21 @@ def _cross_check(path: Path, document: Document[Department]) -> list[Problem]:
     if department.id != path.stem:
         found.append(document.problem(("id",), "the id is not the file's name", expected=path.stem, got=department.id))
     found += _check_participant(document, department)
-    catalogue = load_catalogue()
     for name, mapping in department.datasets.items():
-        if name not in catalogue:
-            known = ", ".join(sorted(catalogue))
+        if all(dataset.id != name for dataset in contracts.values()):
+            known = ", ".join(sorted({dataset.id for dataset in contracts.values()}))
             found.append(document.problem(("datasets", name), "there is no such dataset", expected=f"one of {known}"))
             continue
         found += _check_request(document, department, name, mapping)
-        found += _check_columns(document, catalogue[name], mapping)
+        try:
+            dataset = choose_contract(contracts, name, mapping.contract)
+        except ConfigurationError as error:
+            path_of_contract = ("datasets", name, "contract")
+            found.append(
+                document.problem(path_of_contract, error.message, expected=error.hint, got=str(mapping.contract))
+            )
+            continue
+        found += _check_columns(document, dataset, mapping)
     return found
 
 
@@ -351,7 +367,7 @@ def _check_request(
 def _check_columns(document: Document[Department], dataset: Dataset, mapping: DatasetMapping) -> list[Problem]:
     found: list[Problem] = []
     base = ("datasets", dataset.id, "columns")
-    for missing in (n for n, spec in dataset.fields.items() if spec.required and n not in mapping.columns):
+    for missing in (n for n, spec in dataset.fields.items() if spec.required is True and n not in mapping.columns):
         found.append(document.problem(base, f"the required column '{missing}' is not mapped"))
     kinds: dict[str, Kind] = {n: kind_of(spec.type) for n, spec in dataset.columns.items()}
     if (mapping.snapshot or mapping.supersedes) and "revoked_on" not in dataset.fields:

@@ -21,7 +21,7 @@ from connectors.department import DatasetMapping, Department
 from connectors.lake import Lake
 from connectors.landing import Landed, LandingStoppedError, Progress, Target, land
 from connectors.sources import SourceReader, open_source
-from exchange_formats.datasets import load_catalogue
+from exchange_formats.contract_versions import choose_contract
 from exchange_formats.errors import ConfigurationError, FatalError, SkippableError, TransientError, XinqiaoError
 from exchange_formats.keys import landing_prefix, outcome_key
 from exchange_formats.manifests import BatchManifest, Counts, Outcome, Window
@@ -204,7 +204,9 @@ def _pull(
     commit: bool,
     progress: Progress | None,
 ) -> Landed:
-    target = Target(department.id, load_catalogue()[dataset_id], department.datasets[dataset_id], window)
+    mapping = department.datasets[dataset_id]
+    dataset = choose_contract(collector.lake.contracts, dataset_id, mapping.contract)
+    target = Target(department.id, dataset, mapping, window)
     connection = collector.resolve(department.source.connection)
     with collector.open_reader(department, dataset_id, connection, window, now=collector.now) as reader:
         return land(
