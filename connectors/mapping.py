@@ -302,7 +302,7 @@ class Mapper:
     def _check_required(self, page: _Page, columns: Mapping[str, pa.Array]) -> None:
         """A required value that is null although nothing was wrong with it."""
         for name, spec in self._dataset.columns.items():
-            if spec.required:
+            if spec.required is True:
                 missing = mask_of(pc.is_null(columns[name]))
                 for finding in page.findings:
                     if finding.column == name:

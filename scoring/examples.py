@@ -83,7 +83,7 @@ def _fill(dataset: Dataset, row: Mapping[str, Any], number: int, batch_id: str) 
         "chain_sequence": 1,
     }
     for name, spec in dataset.columns.items():
-        if spec.required and name not in row:
+        if spec.required is True and name not in row:
             whole[name] = (
                 row.get(dataset.event_on, date(2026, 1, 1)) if spec.type == "date" else _FILLINGS.get(spec.type)
             )
