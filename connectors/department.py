@@ -279,16 +279,28 @@ def load_departments(folder: Path = DEPARTMENTS, contracts: Contracts | None = N
     problems: dict[str, Sequence[Problem]] = {}
     documents: dict[str, Document[Department]] = {}
     for path in sorted(folder.glob("*.yaml")):
-        document = documents[path.stem] = read_document(path, Department)
-        found = [
-            *document.problems,
-            *_cross_check(path, document, load_contracts() if contracts is None else contracts),
-        ]
-        if found or document.value is None:
-            problems[path.stem] = sorted(found, key=lambda problem: (problem.line, problem.column))
+        documents[path.stem], found = _read_department(path, contracts)
+        value = documents[path.stem].value
+        if found or value is None:
+            problems[path.stem] = found
         else:
-            good[path.stem] = document.value
+            good[path.stem] = value
     return Departments(good, problems, documents)
+
+
+def load_department(path: Path) -> Department:
+    """One file, wherever it lies, checked like those of the folder; ConfigurationError names every problem."""
+    document, found = _read_department(path, None)
+    if found or document.value is None:
+        raise ConfigurationError(f"部门配置有误 / the department file is broken: {path}", found)
+    return document.value
+
+
+def _read_department(path: Path, contracts: Contracts | None) -> tuple[Document[Department], Sequence[Problem]]:
+    document = read_document(path, Department)
+    crossed = _cross_check(path, document, load_contracts() if contracts is None else contracts)
+    found = sorted([*document.problems, *crossed], key=lambda problem: (problem.line, problem.column))
+    return document, found
 
 
 def _cross_check(path: Path, document: Document[Department], contracts: Contracts) -> list[Problem]:
