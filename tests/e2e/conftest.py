@@ -19,6 +19,8 @@ from connectors.rabbit.consumer import Stop
 from exchange_formats.keys import receipt_key
 from exchange_formats.messages import EVALUATED, RAISED, WITHDRAWN
 from exchange_formats.periods import shanghai_date
+from exchange_formats.topology import GATEWAY
+from gateway.bus import connection_id, derive_topology
 from gateway.evaluation import name_run, read_cut
 from gateway.stack import Seed, Stack
 from gateway.stack.airflow_client import AirflowClient, DagRun
@@ -26,6 +28,7 @@ from gateway.stack.environment import read_environment
 from gateway.subscription import consume
 from gateway.workplace import Workplace, open_workplace
 from scoring.resolution import resolve
+from tests.e2e.tap import Tap, open_tap
 
 SUBJECTS = 600
 #: A 34th department, one of whose datasets cannot be pulled, and which is always late.
@@ -76,6 +79,7 @@ class Province:
     airflow: AirflowClient
     workplace: Workplace
     inboxes: Path
+    tap: Tap
 
     def collect(self, *departments: str) -> dict[str, DagRun]:
         """Start the departments' DAGs, wait for all, and return their runs."""
@@ -153,6 +157,9 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
                 airflow.await_result(
                     lambda: known <= set(airflow.dags()) or None, what="department DAGs", seconds=_READY_SECONDS
                 )
-                yield Province(stack, airflow, open_workplace(environ=variables), folder)
+                workplace = open_workplace(environ=variables)
+                topology = derive_topology(workplace.departments.by_id.values())
+                tap = open_tap(workplace.resolve(connection_id(GATEWAY)), topology)
+                yield Province(stack, airflow, workplace, folder, tap)
         finally:
             stack.down()
