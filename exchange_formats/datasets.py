@@ -69,12 +69,15 @@ class FieldSpec(_Strict):
     title_en: str = ""
     type: Annotated[str, Field(pattern=FIELD_TYPE)]
     required: bool | str = False
-    unit: Literal["元", "分", "人"] | None = None
+    unit: Literal["元", "分", "人", "%"] | None = None
     sensitivity: Literal["public", "identity", "name"] = "public"
     codes: Mapping[str, str] | None = None
     #: The shared list ``codes`` came from; None where it is written inline.
     code_list: Identifier | None = None
     rule: FieldRule | None = None
+    #: With rule ``division``: the date column on whose day the code must have been in force. None: a code that was
+    #: ever in force will do, retired or new (where a subject sits today says nothing about the day it registered).
+    valid_on: ColumnName | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     max_length: Annotated[int, Field(ge=1, le=65_536)] | None = None

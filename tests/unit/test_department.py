@@ -26,19 +26,17 @@ from tests.source_samples import WINDOW, now, read
 #: What none of the three sources, or not each of them, holds.
 ABSENT = {
     "profile": frozenset(
-        [
-            "revoked_on",
-            "cancelled_on",
-            "organisation_code",
-            "division_code",
-            "industry_code",
-            "supervising_authority_code",
-            "sponsor_code",
-            "administrative_level",
-            "occupation",
-        ]
+        {
+            *("revoked_on", "cancelled_on", "organisation_code", "division_code", "industry_code"),
+            *("supervising_authority_code", "sponsor_code", "administrative_level", "occupation"),
+        }
     ),
-    "penalty": frozenset(["registration_no", "organisation_code", "public_institution_no", "social_organization_no"]),
+    "penalty": frozenset(
+        {"registration_no", "organisation_code", "public_institution_no", "social_organization_no"},
+    ),
+    "incident": frozenset({"division_code"}),
+    "honour": frozenset({"authority_code"}),
+    "listing": frozenset({"authority_code"}),
 }
 SCORED = ("market_regulation", "ecology_environment", "emergency_management")
 OFFENCES = {
