@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from exchange_formats.errors import SkippableError
-from exchange_formats.messages.envelope import CloudEvent, InboundEvent
-from exchange_formats.messages.registry import LARGEST, MessageSpec, event_model, find_message
+from exchange_formats.messages.envelope import CONTENT_TYPE, CloudEvent, InboundEvent, participant_source
+from exchange_formats.messages.registry import LARGEST, event_model, find_message
+from exchange_formats.messages.specs import MessageSpec
 from exchange_formats.rejects import Title
 
 #: Objects and arrays inside each other; nothing of ours is deeper than 8.
@@ -108,13 +110,52 @@ def decode_message(spec: MessageSpec, body: bytes) -> CloudEvent | InboundEvent:
     """Read ``body`` as ``spec`` says; see :func:`decode_event`. Check the form first with :func:`check_json`."""
     if len(body) > spec.maximum_bytes:
         raise BrokenMessageError(MessageFault.TOO_LARGE, detail=f"{len(body)} > {spec.maximum_bytes} bytes")
+    if spec.mode != "structured":
+        raise BrokenMessageError(MessageFault.CONTENT_TYPE, detail=spec.content_type)
     try:
         # JSON mode: dates and tuples are strings and lists there.
-        return event_model(spec).model_validate_json(body)
+        event = event_model(spec).model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"])) or "body"
         raise BrokenMessageError(MessageFault.INVALID, place, first["msg"]) from None
+    assert isinstance(event, CloudEvent | InboundEvent)  # noqa: S101 — what a structured type's model is
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as the broker delivered it to the gateway; ``user_id`` is the login the broker checked."""
+
+    body: bytes
+    content_type: str
+    routing_key: str
+    user_id: str
+
+
+def decode_incoming(message: Incoming) -> InboundEvent:
+    """Read what a participant sent: form, type, content, and that key, content and sender agree.
+
+    Raises:
+        BrokenMessageError: to be refused; the sender gets it as feedback.
+    """
+    if message.content_type != CONTENT_TYPE:
+        raise BrokenMessageError(MessageFault.CONTENT_TYPE, detail=f"expected {CONTENT_TYPE}")
+    event = decode_event(message.body)
+    if not isinstance(event, InboundEvent):
+        raise BrokenMessageError(MessageFault.TYPE_UNKNOWN, "type", "only the gateway sends this type")
+    spec = find_message(event.type)
+    found = re.fullmatch(spec.key_pattern, message.routing_key)
+    if found is None:
+        raise BrokenMessageError(MessageFault.KEY_MISMATCH, detail=f"expected {spec.key}")
+    said = event.data.model_dump()
+    for name, value in found.groupdict().items():
+        if said[name] != value:
+            raise BrokenMessageError(MessageFault.KEY_MISMATCH, f"data.{name}")
+    owner = found.groupdict().get("department", found.groupdict().get("consumer", message.user_id))
+    if owner != message.user_id or event.source != participant_source(message.user_id):
+        raise BrokenMessageError(MessageFault.SENDER_MISMATCH, "source")
+    return event
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

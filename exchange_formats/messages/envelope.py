@@ -36,8 +36,8 @@ _SOURCE = r"^/credit/(gateway|(domains|participants)/[a-z][a-z0-9_]{2,39})$"
 _SCHEMA = r"^urn:xinqiao:schema:"
 
 
-class CloudEvent(BaseModel):
-    """A whole message as the gateway writes it: the context attributes of CloudEvents 1.0, then the data."""
+class BinaryEvent(BaseModel):
+    """The context attributes of CloudEvents 1.0, as the gateway writes them; they travel as AMQP headers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,8 +47,14 @@ class CloudEvent(BaseModel):
     type: EventType
     time: AwareDatetime
     subject: Annotated[Text, Field(min_length=1)]
-    datacontenttype: Literal["application/json"] = "application/json"
+    datacontenttype: Literal["application/json", "application/vnd.apache.arrow.stream"]
     dataschema: Annotated[str, Field(pattern=_SCHEMA)]
+
+
+class CloudEvent(BinaryEvent):
+    """A whole message as the gateway writes it: the context attributes, then the data."""
+
+    datacontenttype: Literal["application/json"] = "application/json"
     data: SerializeAsAny[MessageData]
 
 

@@ -1,10 +1,12 @@
-"""JSON Schema of a message, and an example of it, from the registry."""
+"""JSON Schema of a message, from the registry."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from exchange_formats.messages.registry import MessageSpec, event_model
+from exchange_formats.messages.field_titles import find_title
+from exchange_formats.messages.registry import event_model
+from exchange_formats.messages.specs import MessageSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -15,7 +17,13 @@ def message_schema(spec: MessageSpec) -> dict[str, Any]:
     What the gateway sends may get further fields within a version, so its schema is open for readers;
     what participants send is refused with a field nobody knows, so its schema is closed.
     """
-    schema = event_model(spec).model_json_schema()
+    model = event_model(spec)
+    schema = model.model_json_schema()
+    for name, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
+        part.pop("title", None)
+        for field, described in part.get("properties", {}).items():
+            found = find_title(name, field)
+            described |= {"title": found.zh, "description": found.en}
     if spec.direction == "outbound":
         _open(schema)
     return {

@@ -43,14 +43,16 @@ def _mask_number(found: str) -> str:
     return mask_identity(found) if _is_resident_number(found) else found
 
 
-def _refuse_numbers(text: str) -> str:
+def refuse_numbers(text: str) -> str:
+    """``text`` as it is; ValueError, with the number masked, when it holds a resident number."""
     for found in _NUMBER.findall(text):
         if _is_resident_number(found):
             raise ValueError(f"a resident number does not belong in a message: {mask_identity(found)}")
     return text
 
 
-def _refuse_controls(text: str) -> str:
+def refuse_controls(text: str) -> str:
+    """``text`` as it is; ValueError when it holds a control character other than a line end or a tab."""
     if any(unicodedata.category(letter) == "Cc" and letter not in _LINE_ENDS for letter in text):
         raise ValueError("a control character does not belong in a text")
     return text
@@ -69,10 +71,10 @@ def _is_resident_number(text: str) -> bool:
     return bool(check_resident_numbers(pa.array([text.upper()]))[0])
 
 
-Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_refuse_numbers)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(refuse_numbers)]
 #: What a participant writes: no control characters either.
 InboundText = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_refuse_numbers), AfterValidator(_refuse_controls)
+    str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(refuse_numbers), AfterValidator(refuse_controls)
 ]
 Reference = Annotated[
     str,
@@ -86,6 +88,8 @@ Grade = Literal["A", "B", "C", "D", "E", "N"]
 Score = Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{2}$")]
 Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,8})?$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+#: A dataset and the version of its contract: ``penalty@1``.
+Contract = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}@[1-9][0-9]{0,3}$")]
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 #: ``sequence`` grows by one a message and domain: a consumer ignores a lower one for a subject.
 SequenceNumber = Annotated[int, Field(ge=1)]

@@ -89,7 +89,7 @@ class WarningExpired(RunData):
     expired_on: date
 
 
-class WarningPointer(Subject):
+class AnsweredWarning(Subject):
     """Which warning an answer is about."""
 
     id: Uuid
@@ -103,7 +103,7 @@ class _Answered(MessageData):
     domain: Identifier
     sequence: SequenceNumber
     department: Identifier
-    warning: WarningPointer
+    warning: AnsweredWarning
     #: Whether it came within the working days its level allows; absent where the level has no limit.
     in_time: bool | None = None
 
