@@ -183,6 +183,24 @@ class Column(_Strict):
         return self
 
 
+class Changes(_Strict):
+    """The view hands over changes: ``field`` says of each row whether it brings a record or deletes it.
+
+    A deletion revokes the record as of the row's update time, so ``watermark`` must name that time.
+    The letters are those observed in provincial views (facts §6.5, ``opt_type``).
+    """
+
+    field: SourceColumn
+    upsert: Annotated[tuple[str, ...], Field(min_length=1)] = ("I", "U")
+    delete: Annotated[tuple[str, ...], Field(min_length=1)] = ("D",)
+
+    @model_validator(mode="after")
+    def _tell_apart(self) -> Changes:
+        if both := set(self.upsert) & set(self.delete):
+            raise ValueError(f"{', '.join(sorted(both))} cannot be both upsert and delete")
+        return self
+
+
 class DatasetMapping(_Strict):
     """How one dataset is pulled from the department's system and mapped to the catalogue.
 
@@ -199,6 +217,7 @@ class DatasetMapping(_Strict):
     files: Files | None = None
     watermark: Watermark | None = None
     snapshot: Snapshot | None = None
+    changes: Changes | None = None
     key: Annotated[tuple[SourceColumn, ...], Field(min_length=1)]
     party: SourceColumn | None = None
     supersedes: SourceColumn | None = None
@@ -216,6 +235,7 @@ class DatasetMapping(_Strict):
         named = [*self.key, *(column.source for column in self.columns.values())]
         named += [column.person for column in self.columns.values()]
         named += [self.party, self.supersedes, self.watermark.field if self.watermark else None]
+        named += [self.changes.field if self.changes else None]
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -373,6 +393,9 @@ def _check_request(
     if mapping.watermark and mapping.snapshot:
         path = ("datasets", name, "snapshot")
         found.append(document.problem(path, "a full snapshot cannot be pulled by watermark", hint="remove one"))
+    if mapping.changes and not mapping.watermark:
+        what = "changes have an order: 'watermark' must name the time of each row's change"
+        found.append(document.problem(("datasets", name, "changes"), what, expected="watermark", got="none"))
     return found
 
 
@@ -382,9 +405,9 @@ def _check_columns(document: Document[Department], dataset: Dataset, mapping: Da
     for missing in (n for n, spec in dataset.fields.items() if spec.required is True and n not in mapping.columns):
         found.append(document.problem(base, f"the required column '{missing}' is not mapped"))
     kinds: dict[str, Kind] = {n: kind_of(spec.type) for n, spec in dataset.columns.items()}
-    if (mapping.snapshot or mapping.supersedes) and "revoked_on" not in dataset.fields:
+    if (mapping.snapshot or mapping.supersedes or mapping.changes) and "revoked_on" not in dataset.fields:
         what = "records of this dataset cannot be revoked: it has no column 'revoked_on'"
-        found.append(document.problem(base[:-1], what, hint="remove snapshot and supersedes"))
+        found.append(document.problem(base[:-1], what, hint="remove snapshot, supersedes and changes"))
     for name in sorted(set(mapping.ignore) & set(mapping.source_columns)):
         what = f"'{name}' is mapped and ignored"
         found.append(document.problem((*base[:-1], "ignore"), what, hint="remove it from 'ignore'"))

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
+from connectors.changes import DELETIONS, complete_deletions
 from connectors.department import DatasetMapping
 from connectors.lake import Lake
 from connectors.mapping import Mapper
@@ -83,10 +85,12 @@ class Target:
 
 @dataclass
 class _Pull:
-    """A pull being read: what was counted, and its two spool files."""
+    """A pull being read: what was counted, and its spool files (``completed``: records of bare deletions)."""
 
     records: SpoolFile
     rejects: SpoolFile
+    deletions: SpoolFile
+    completed: SpoolFile
     read: int = 0
     rejected: int = 0
     watermark: datetime | None = None
@@ -101,7 +105,7 @@ class _Pull:
 
     def counts(self, landed: int = 0, revoked: int = 0) -> Counts:
         """The balance; what is neither landed nor rejected is a duplicate."""
-        duplicates = self.records.rows - landed
+        duplicates = self.records.rows + self.completed.rows - landed
         return Counts(read=self.read, landed=landed, duplicates=duplicates, rejected=self.rejected, revoked=revoked)
 
 
@@ -125,12 +129,13 @@ def land(
     heads = lake.heads(target.prefix)
     with Spool(spool, f"{target.department}-{target.dataset.id}") as folder, name_full_disk(folder):
         with closing(Mapper(target.department, target.dataset, target.mapping, target.window, pseudonyms)) as mapper:
-            pull = _read(reader, target, mapper, folder, pseudonyms, progress)
+            known = lake.records(target.department, target.dataset, heads)
+            pull = _read(reader, target, mapper, folder, pseudonyms, progress, known)
         _check_source_count(reader, pull)
         _check_reject_ratio(target, pull)
-        known = lake.records(target.department, target.dataset, heads)
         known_rejects = lake.rejects(target.department, target.dataset.id, heads)
-        with closing(Reconciliation(target.dataset, pull.records.path, pull.rejects.path, known, known_rejects)) as new:
+        records = (pull.records.path, pull.completed.path)
+        with closing(Reconciliation(target.dataset, records, pull.rejects.path, known, known_rejects)) as new:
             return _land_new(target, pull, new, lake, heads, folder, commit=commit, key_id=pseudonyms.id)
 
 
@@ -141,24 +146,30 @@ def _read(
     folder: Path,
     pseudonyms: PseudonymKey,
     progress: Progress | None,
+    known: pads.Dataset,
 ) -> _Pull:
     """Read and map everything into the spool."""
     with (
-        SpoolFile(folder / "records.arrow", mapper.schema) as records,
         SpoolFile(folder / "rejects.arrow", REJECTS) as rejects,
+        SpoolFile(folder / "completed.arrow", mapper.schema) as completed,
     ):
-        pull = _Pull(records, rejects)
-        for item in reader:
-            if isinstance(item, RejectedInput):
-                position = pull.read + 1
-                pull.read += item.rows
-                _keep_rejects(target, pull, describe_input(item, position, pseudonyms))
-            else:
-                for start in range(0, item.batch.num_rows, BATCH_ROWS):
-                    _map_page(target, mapper, pull, item, start)
-            if progress is not None:
-                progress(pull.read)
+        with (
+            SpoolFile(folder / "records.arrow", mapper.schema) as records,
+            SpoolFile(folder / "deletions.arrow", DELETIONS) as deletions,
+        ):
+            pull = _Pull(records, rejects, deletions, completed)
+            for item in reader:
+                if isinstance(item, RejectedInput):
+                    position = pull.read + 1
+                    pull.read += item.rows
+                    _keep_rejects(target, pull, describe_input(item, position, pseudonyms))
+                else:
+                    for start in range(0, item.batch.num_rows, BATCH_ROWS):
+                        _map_page(target, mapper, pull, item, start)
+                if progress is not None:
+                    progress(pull.read)
         pull.unknown = reader.unknown_columns
+        _complete_deletions(target, pull, known)
     return pull
 
 
@@ -167,11 +178,22 @@ def _map_page(target: Target, mapper: Mapper, pull: _Pull, page: SourcePage, sta
     mapped = mapper.map(batch, origin=page.origin, first_row=page.first_row + start, position=pull.read + 1)
     pull.read += batch.num_rows
     pull.records.write(mapped.records)
+    pull.deletions.write(mapped.deletions)
     pull.by_rule.update(mapped.normalised)
-    latest = pc.max(mapped.records.column("source_updated_at")).as_py()
-    if latest is not None and (pull.watermark is None or latest > pull.watermark):
-        pull.watermark = latest
+    for rows in (mapped.records, mapped.deletions):
+        latest = pc.max(rows.column("source_updated_at")).as_py()
+        if latest is not None and (pull.watermark is None or latest > pull.watermark):
+            pull.watermark = latest
     _keep_rejects(target, pull, mapped.rejects)
+
+
+def _complete_deletions(target: Target, pull: _Pull, known: pads.Dataset) -> None:
+    """Find the records of deletions that carry none; every record must have been read."""
+    changes = target.mapping.changes
+    if changes is not None and pull.deletions.rows:
+        paths = (pull.deletions.path, pull.records.path)
+        left = complete_deletions(target.dataset, changes.field, *paths, known, pull.completed)
+        _keep_rejects(target, pull, left)
 
 
 def _keep_rejects(target: Target, pull: _Pull, rejects: pa.RecordBatch) -> None:

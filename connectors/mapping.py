@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.changes import find_deletions, revoke_deleted, split_deletions
 from connectors.department import Column, DatasetMapping
 from connectors.identity import Subjects, derive_ids, protect, resolve_subjects
 from connectors.reject_rows import Finding, build_rejects
@@ -50,6 +51,7 @@ SUPERSEDES = pa.field("supersedes", pa.string())
 _PRIORITY: Mapping[Reason, int] = {
     Reason.CELL_TOO_LARGE: 0,
     Reason.KEY_MISSING: 1,
+    Reason.CHANGE_UNKNOWN: 1,
     Reason.SUBJECT_MALFORMED: 2,
     Reason.SUBJECT_MISSING: 3,
 }
@@ -61,10 +63,14 @@ _FACTORS: Mapping[tuple[str | None, str | None], Decimal] = {
 
 @dataclass(frozen=True)
 class MappedPage:
-    """One page mapped: good rows (the dataset's schema, then ``supersedes``) and rejects, both in row order."""
+    """One page mapped, all in row order: good rows (the dataset's schema, then ``supersedes``) and rejects.
+
+    ``deletions`` (``connectors.changes``) are neither yet: whether their records are known, landing finds out.
+    """
 
     records: pa.RecordBatch
     rejects: pa.RecordBatch
+    deletions: pa.RecordBatch
     normalised: Mapping[str, int]
 
 
@@ -147,6 +153,7 @@ class Mapper:
         record_ids = self._derive_record_ids(keys, subjects.references, page)
         self._check_required(page, columns)
         instants = self._read_instants(page)
+        deleted = self._read_changes(page, columns, instants)
         columns |= {
             "record_id": record_ids,
             "subject_ref": subjects.references,
@@ -171,9 +178,11 @@ class Mapper:
             ),
             pseudonyms=self._pseudonyms,
         )
+        rejects, deletions = split_deletions(rejects, findings, deleted, instants)
         fields = [pa.field(f.name, f.type) for f in self.schema]
         mapped = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)).filter(good)
-        return MappedPage(pa.RecordBatch.from_arrays(mapped.columns, schema=self.schema), rejects, page.normalised)
+        records = pa.RecordBatch.from_arrays(mapped.columns, schema=self.schema)
+        return MappedPage(records, rejects, deletions, page.normalised)
 
     def _check(self) -> None:
         for name, column in self._mapping.columns.items():
@@ -317,6 +326,16 @@ class Mapper:
         cells = read_instants(page.batch.column(watermark.field), page.texts[watermark.field], self._until)
         page.take(cells, None, watermark.field, "typed")
         return cells.values
+
+    def _read_changes(self, page: _Page, columns: dict[str, pa.Array], instants: pa.Array) -> Mask:
+        """Which rows delete their record; they are revoked."""
+        changes = self._mapping.changes
+        if changes is None:
+            return np.zeros(page.rows, dtype=np.bool_)
+        deleted, unknown = find_deletions(page.texts[changes.field], changes)
+        page.find(Reason.CHANGE_UNKNOWN, unknown, None, changes.field, "code")
+        columns["revoked_on"] = revoke_deleted(columns["revoked_on"], deleted, instants)
+        return deleted
 
     def _show_keys(self, keys: Mapping[str, pa.Array]) -> pa.Array:
         """The key as rejects show it: an identity that is part of it is cut to six characters."""

@@ -9,6 +9,7 @@ in DuckDB with bounded memory, spilling to the spool's disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -45,12 +46,17 @@ class Reconciliation:
     """One pull's spool files (``records`` with the dataset's schema and ``supersedes``, ``rejects``) and the chain."""
 
     def __init__(
-        self, dataset: Dataset, records: Path, rejects: Path, chain: pads.Dataset, chain_rejects: pads.Dataset
+        self,
+        dataset: Dataset,
+        records: Sequence[Path],
+        rejects: Path,
+        chain: pads.Dataset,
+        chain_rejects: pads.Dataset,
     ) -> None:
         self._dataset = dataset
         self._columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
         self._connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2})
-        self._connection.execute(f"SET temp_directory = '{_quote(records.parent / 'duckdb')}'")
+        self._connection.execute(f"SET temp_directory = '{_quote(rejects.parent / 'duckdb')}'")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._records = records
         self._connection.register("rejected", pads.dataset(str(rejects), format="ipc"))
@@ -199,7 +205,7 @@ class Reconciliation:
 
     def _open_spool(self) -> None:
         """Offer the spool for one query: read batch by batch, where a dataset would keep the whole file in memory."""
-        self._connection.register("spool", open_spooled(self._records))
+        self._connection.register("spool", open_spooled(*self._records))
 
     def _landed(self) -> str:
         return (

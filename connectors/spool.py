@@ -56,6 +56,7 @@ class SpoolFile:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
+        self.schema = schema
         self.rows = 0
         self._writer = pa.ipc.new_file(str(path), schema, options=_OPTIONS)
 
@@ -72,11 +73,11 @@ class SpoolFile:
         self._writer.close()
 
 
-def open_spooled(path: Path) -> pa.RecordBatchReader:
-    """The batches of a finished ``SpoolFile``, one in memory at a time."""
-    file = pa.ipc.open_file(pa.OSFile(str(path)))
+def open_spooled(*paths: Path) -> pa.RecordBatchReader:
+    """The batches of finished ``SpoolFile``s of one schema, one after the other, one in memory at a time."""
+    files = [pa.ipc.open_file(pa.OSFile(str(path))) for path in paths]
     return pa.RecordBatchReader.from_batches(
-        file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
+        files[0].schema, (file.get_batch(number) for file in files for number in range(file.num_record_batches))
     )
 
 

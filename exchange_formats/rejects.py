@@ -57,6 +57,8 @@ class Reason(StrEnum):
     NUMBER_RANGE = "number.range"
     BOOLEAN_MALFORMED = "boolean.malformed"
     CODE_UNKNOWN = "code.unknown"
+    CHANGE_UNKNOWN = "change.unknown"
+    CHANGE_UNMATCHED = "change.unmatched"
     SOURCE_TIME_MISSING = "source_time.missing"
     SOURCE_TIME_MALFORMED = "source_time.malformed"
     SOURCE_TIME_FUTURE = "source_time.future"
@@ -88,6 +90,8 @@ _TITLES = {
     Reason.NUMBER_RANGE: Title("数字超出范围", "the number is out of range"),
     Reason.BOOLEAN_MALFORMED: Title("是否值错误", "neither yes nor no"),
     Reason.CODE_UNKNOWN: Title("代码未登记", "the code is not in the list"),
+    Reason.CHANGE_UNKNOWN: Title("变更标志缺失或未登记", "the change flag is missing or not declared"),
+    Reason.CHANGE_UNMATCHED: Title("要删除的记录从未收到", "it deletes a record that was never received"),
     Reason.SOURCE_TIME_MISSING: Title("缺少更新时间", "the source's update time is missing"),
     Reason.SOURCE_TIME_MALFORMED: Title("更新时间格式错误", "the source's update time is malformed"),
     Reason.SOURCE_TIME_FUTURE: Title("更新时间在未来", "the source's update time lies in the future"),
