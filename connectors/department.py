@@ -115,19 +115,43 @@ class Request(_Strict):
     parameters: Mapping[str, str] = Field(default_factory=dict)
 
 
+_FORMATS_OF_KEY: Mapping[str, tuple[str, ...]] = {
+    "encoding": ("csv",),
+    "delimiter": ("csv", "xml"),
+    "sheet": ("xlsx",),
+    "records": ("json",),
+}
+
+
 class Files(_Strict):
-    """Files of one dataset below the drop folder; ``encoding`` holds for CSV."""
+    """Files of one dataset below the drop folder; CSV and JSON are unpacked where the name ends in ``.gz``.
+
+    ``encoding`` holds for CSV (JSON is UTF-8, XML declares its own), ``delimiter`` for CSV and for the records
+    inside an XML upload, ``sheet`` for XLSX. ``records`` is the path of keys to the list of records in a JSON
+    document, with dots (``data.rows``); without it the document is that list, or JSON Lines.
+    """
 
     pattern: Annotated[str, Field(pattern=r"^[^/][^\\]*$")]
-    format: Literal["csv", "xlsx"]
+    format: Literal["csv", "xlsx", "xml", "json", "arrow"]
     encoding: Literal["utf-8", "gb18030"] = "utf-8"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r"^[\t -!#-/:-@\[-`{-~]$")] = ","
     sheet: str | None = None
+    records: Annotated[str, Field(pattern=r"^[^.]{1,64}(\.[^.]{1,64}){0,7}$")] | None = None
 
     @model_validator(mode="after")
     def _stay_below(self) -> Files:
         if ".." in Path(self.pattern).parts:
             raise ValueError("a pattern stays below the drop folder: '..' is not allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _keep_to_format(self) -> Files:
+        """A setting that the format has no use for is a mistake, not a wish to be ignored."""
+        for key, formats in _FORMATS_OF_KEY.items():
+            if getattr(self, key) != type(self).model_fields[key].default and self.format not in formats:
+                raise ValueError(f"'{key}' means nothing for {self.format}; it holds for {', '.join(formats)}")
+        if self.pattern.lower().endswith(".gz") and self.format not in {"csv", "json"}:
+            raise ValueError(f"only csv and json are unpacked from .gz, not {self.format}")
         return self
 
 
@@ -241,7 +265,7 @@ class DatasetMapping(_Strict):
 
 def _read_domains(value: object) -> object:
     if isinstance(value, str) and value != "all":
-        raise ValueError("neither a list of domain ids nor the word all")
+        raise ValueError("neither a list of ids nor the word all")
     return value
 
 
@@ -249,10 +273,18 @@ Domains = Annotated[tuple[Identifier, ...] | Literal["all"], BeforeValidator(_re
 
 
 class Subscriptions(_Strict):
-    """What a participant receives: domain ids, or ``all``."""
+    """What a participant receives: domain ids, or ``all``; for ``records`` department ids, or ``all``.
+
+    ``persons`` and ``person_records`` grant messages about natural persons, each domain and department by name:
+    ``all`` never covers persons (semantics §5).
+    """
 
     grades: Domains = ()
     warnings: Domains = ()
+    snapshots: Domains = ()
+    records: Domains = ()
+    persons: tuple[Identifier, ...] = ()
+    person_records: tuple[Identifier, ...] = ()
 
 
 class Department(_Strict):

@@ -130,6 +130,15 @@ UPLOAD: Final = Limit(
 UPLOAD_LEVELS: Final = Limit(
     "upload_levels", Title("XML 嵌套层数", "levels of XML"), 8, "levels", ("xml",), _FILE, Reason.FILE_BROKEN
 )
+UPLOAD_TOKEN: Final = Limit(
+    "upload_token",
+    Title("XML 中一个标签、一条注释或一个 Head 元素", "one tag, comment or Head element of XML"),
+    256 * 2**10,
+    "bytes",
+    ("xml",),
+    _FILE,
+    Reason.FILE_BROKEN,
+)
 
 #: All of them, as the page lists them.
 LIMITS: Final[tuple[Limit, ...]] = (
@@ -148,4 +157,5 @@ LIMITS: Final[tuple[Limit, ...]] = (
     ARROW_MESSAGE,
     UPLOAD,
     UPLOAD_LEVELS,
+    UPLOAD_TOKEN,
 )

@@ -21,6 +21,7 @@ from connectors.connection import Connection
 from connectors.department import DatasetMapping, HttpSource, Request
 from connectors.sources.contract import check_columns
 from connectors.sources.model import RejectedInput, SourcePage, build_text_batch
+from connectors.sources.records import find_fault, to_text
 from connectors.sources.sharing_client import Envelope, SharingClient
 from exchange_formats.errors import FatalError, TransientError
 from exchange_formats.manifests import Window
@@ -145,7 +146,7 @@ class SharingReader:
         found = list(dict.fromkeys(name for row in named for name in row))
         unknown = check_columns(origin, found, self._mapping) if named else ()
         for number, row in enumerate(rows, 1):
-            why = _find_fault(row, self._mapping.source_columns)
+            why = find_fault(row, self._mapping.source_columns)
             if why:
                 spool.reject(RejectedInput(origin, number, Reason.ROW_MALFORMED, why))
             else:
@@ -179,7 +180,7 @@ class _Spool:
         """Keep a row; rows that follow each other share a batch."""
         if not self._rows:
             self._origin, self._first = origin, number
-        self._rows.append({name: _to_text(row.get(name)) for name in self._columns})
+        self._rows.append({name: to_text(row.get(name)) for name in self._columns})
 
     def flush(self) -> None:
         """Write the rows that wait."""
@@ -206,22 +207,3 @@ def _bound(mapping: DatasetMapping, window: Window) -> Mapping[str, str]:
         return {}
     bounds = {"updateTimeStart": window.since, "updateTimeEnd": window.until}
     return {name: f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}" for name, at in bounds.items() if at is not None}
-
-
-def _find_fault(row: object, columns: Sequence[str]) -> str:
-    """Why ``row`` is no row; empty where it is one."""
-    if not isinstance(row, dict):
-        return f"not an object but {type(row).__name__}"
-    for name in columns:
-        cell = row.get(name)
-        if isinstance(cell, dict | list):
-            return f"column '{name}' holds a structure"
-        if isinstance(cell, str) and not cell.isascii() and any("\ud800" <= sign <= "\udfff" for sign in cell):
-            return f"column '{name}' holds half a character"
-    return ""
-
-
-def _to_text(cell: object) -> str | None:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    return None if cell is None else str(cell)

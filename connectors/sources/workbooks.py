@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Self
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
-from connectors.sources.model import RejectedInput
-from connectors.sources.tables import FileBrokenError, Line
+from connectors.sources.model import RejectedInput, SourcePage
+from connectors.sources.tables import FileBrokenError, Line, page_rows
 from exchange_formats.rejects import Reason
 
 #: A sheet is held in memory as a whole: what is larger is sent as CSV.
@@ -55,8 +55,11 @@ class WorkbookTable:
         """Column names, trimmed; columns without a name are not columns."""
         return [name for name in self._header if name]
 
-    def lines(self) -> Iterator[Line | RejectedInput]:
+    def pages(self, columns: Sequence[str]) -> Iterator[SourcePage | RejectedInput]:
         """The rows below the header, numbered as the spreadsheet does."""
+        return page_rows(self._read_lines(), self.header, columns, self.origin)
+
+    def _read_lines(self) -> Iterator[Line | RejectedInput]:
         named = [place for place, name in enumerate(self._header) if name]
         for number, row in enumerate(self._rows, self._first_row + 1):
             cells = [_to_text(cell) for cell in row]

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.connection import Connection
 from connectors.sources import PAGE_ROWS, RejectedInput, SourcePage, open_source
-from connectors.sources.delimited import MAXIMUM_CELL, MAXIMUM_LINE
+from connectors.sources.limits import CELL, LINE
 from exchange_formats.errors import FatalError, SkippableError, TransientError
 from tests.source_samples import WINDOW, make_department, now, read
 
@@ -108,8 +108,8 @@ def test_line_breaks_inside_quotes_belong_to_the_cell_when_well_formed(tmp_path:
         "x" * 10_000_000,
         '"' + "x" * 10_000_000 + '"',
         '"' + "line of text\r\n" * 800_000 + '"',
-        "x" * (MAXIMUM_CELL + 1),
-        "x" * MAXIMUM_LINE,
+        "x" * (CELL.most + 1),
+        "x" * LINE.most,
     ],
     ids=["plain", "quoted", "many lines", "just above", "as long as a line may be"],
 )

@@ -1,0 +1,208 @@
+"""Text files as blocks of physical lines: bounded memory, any line ends, and a look at many lines at once."""
+
+from __future__ import annotations
+
+import codecs
+from functools import cached_property
+from typing import BinaryIO, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from connectors.sources import limits
+
+#: Bytes read at a time; a page of rows is about as large.
+BLOCK = 4 * 2**20
+_LF, _CR, _QUOTE = 10, 13, 34
+_BOMS = {"utf-8": codecs.BOM_UTF8, "gb18030": "\ufeff".encode("gb18030")}
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Places: TypeAlias = npt.NDArray[np.int64]
+#: What stands behind a block: more of the file, its end, or a line that is too long to be held.
+Behind = Literal["more", "end", "long line"]
+
+
+class Block:
+    """Some whole lines, in UTF-8; what could not be decoded stays undecodable.
+
+    Attributes:
+        data: the lines, each with its end (the file's last line may have none).
+        bounds: where the lines begin, and the end of the last one: ``count + 1`` places.
+        behind: what follows the block.
+    """
+
+    def __init__(self, raw: bytes, encoding: str, behind: Behind) -> None:
+        self.behind = behind
+        self.raw_bounds = self.bounds = _find_bounds(raw)
+        self._errors, self.data = "surrogateescape", raw
+        if encoding != "utf-8" and not raw.isascii():
+            # No encoding we accept uses CR or LF inside a character: the lines stay the same.
+            self.data = raw.decode(encoding, "surrogateescape").encode("utf-8", "surrogatepass")
+            self._errors = "surrogatepass"
+            self.bounds = _find_bounds(self.data)
+
+    @property
+    def count(self) -> int:
+        """How many lines."""
+        return len(self.bounds) - 1
+
+    @cached_property
+    def lengths(self) -> Places:
+        """Bytes of each line with its end."""
+        return np.diff(self.bounds)
+
+    def read_line(self, line: int) -> str:
+        """One line with its end; bytes outside the encoding are lone surrogates."""
+        return self.data[self.bounds[line] : self.bounds[line + 1]].decode("utf-8", self._errors)
+
+    def join(self, runs: list[tuple[int, int]]) -> bytes:
+        """The lines of each run (first, behind the last), one after the other."""
+        if runs == [(0, self.count)]:
+            return self.data
+        return b"".join(self.data[self.bounds[first] : self.bounds[end]] for first, end in runs)
+
+    def find_doubtful(self, delimiter: str) -> Places:
+        """Lines that may not be one whole record: blank, long, undecodable, or with quotes not just around cells."""
+        bytes_ = np.frombuffer(self.data, np.uint8)
+        firsts = bytes_[self.bounds[:-1]]
+        doubtful = (firsts == _LF) | (firsts == _CR) | (self.lengths > limits.CELL.most)
+        if b'"' in self.data:
+            doubtful |= self._find_odd_quotes(bytes_, delimiter)
+        if not self.data.isascii():
+            doubtful[self._find_undecodable()] = True
+        return np.flatnonzero(doubtful)
+
+    def _find_odd_quotes(self, bytes_: npt.NDArray[np.uint8], delimiter: str) -> Mask:
+        """Lines with a quote that neither opens nor closes a cell, nor stands for one inside."""
+        quotes = np.flatnonzero(bytes_ == _QUOTE)
+        before_line = np.searchsorted(quotes, self.bounds)
+        counts = np.diff(before_line)
+        odd: Mask = counts % 2 == 1
+        edges = np.zeros(256, np.bool_)
+        edges[[_LF, _CR, _QUOTE, ord(delimiter)]] = True
+        padded = np.concatenate(([_LF], bytes_, [_LF])).astype(np.uint8, copy=False)
+        opens = (np.arange(len(quotes)) - np.repeat(before_line[:-1], counts)) % 2 == 0
+        # The character outside the cell: in front of an opening quote, behind a closing one.
+        outside = padded[np.where(opens, quotes, quotes + 2)]
+        wrong = quotes[~edges[outside]]
+        odd[np.searchsorted(self.bounds, wrong, side="right") - 1] = True
+        return odd
+
+    def _find_undecodable(self) -> list[int]:
+        if _is_utf8(self.data):
+            return []
+        found, view, start = [], memoryview(self.data), 0
+        while start < len(view):
+            try:
+                codecs.utf_8_decode(view[start:], "strict", True)  # noqa: FBT003  (positional only)
+            except UnicodeDecodeError as error:
+                line = int(np.searchsorted(self.bounds, start + error.start, side="right")) - 1
+                found.append(line)
+                start = int(self.bounds[line + 1])
+            else:
+                break
+        return found
+
+
+class LongLine:
+    """A line above the limit, left out unread."""
+
+
+class LineBlocks:
+    """A text file, block by block: take ``next_block``, then ``consume`` what was used of it, or ``grow``."""
+
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._file, self._encoding = file, encoding
+        self._waiting = b""
+        self._wanted = BLOCK
+        self._began = self._ended = False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def next_block(self) -> Block | LongLine | None:
+        """The lines from here on, or the one line here that is too long; None at the end.
+
+        Raises:
+            FileBrokenError, OSError: the file cannot be read on.
+        """
+        self._fill(self._wanted)
+        while not (end := self._find_end()):
+            if not self._waiting:
+                return None
+            if len(self._waiting) > limits.LINE.most:
+                self._skip_line()
+                return LongLine()
+            self._fill(len(self._waiting) + BLOCK)
+        behind: Behind = "more"
+        if self._ended and end == len(self._waiting):
+            behind = "end"
+        elif len(self._waiting) - end > limits.LINE.most:
+            behind = "long line"
+        return Block(self._waiting[:end], self._encoding, behind)
+
+    def consume(self, block: Block, lines: int) -> None:
+        """Go on behind the first ``lines`` of the block."""
+        self._waiting = self._waiting[block.raw_bounds[lines] :]
+        self._wanted = BLOCK
+
+    def grow(self) -> None:
+        """The next block begins where this one did and holds more."""
+        self._wanted *= 2
+
+    def _fill(self, size: int) -> None:
+        pieces, held = [self._waiting], len(self._waiting)
+        while held < size and not self._ended:
+            piece = self._file.read(size - held)
+            self._ended = not piece
+            pieces.append(piece)
+            held += len(piece)
+        self._waiting = b"".join(pieces)
+        if not self._began:
+            self._began = True
+            self._waiting = self._waiting.removeprefix(_BOMS[self._encoding])
+
+    def _find_end(self) -> int:
+        """Where the last line that is known to be whole ends; 0 where none is."""
+        if self._ended:
+            return len(self._waiting)
+        # A CR at the very end may be half of CR LF.
+        return max(self._waiting.rfind(b"\n"), self._waiting.rfind(b"\r", 0, len(self._waiting) - 1)) + 1
+
+    def _skip_line(self) -> None:
+        while (end := self._find_first_end()) is None:
+            self._waiting = self._waiting[-1:]
+            self._fill(BLOCK)
+        self._waiting = self._waiting[end:]
+
+    def _find_first_end(self) -> int | None:
+        """Where the first line ends; None where that cannot be told yet."""
+        feed, carriage = self._waiting.find(b"\n"), self._waiting.find(b"\r")
+        if carriage >= 0 and (carriage < len(self._waiting) - 1 or self._ended) and not 0 <= feed <= carriage + 1:
+            return carriage + 1
+        if feed >= 0:
+            return feed + 1
+        return len(self._waiting) if self._ended else None
+
+
+def _find_bounds(data: bytes) -> Places:
+    bytes_ = np.frombuffer(data, np.uint8)
+    ends: Mask = bytes_ == _LF
+    if data.count(b"\r") != data.count(b"\r\n"):
+        lone = bytes_ == _CR
+        lone[:-1] &= ~ends[1:]
+        ends |= lone
+    places = np.flatnonzero(ends) + 1
+    last = [] if len(places) and places[-1] == len(data) else [len(data)]
+    return np.concatenate(([0], places, last)).astype(np.int64)
+
+
+def _is_utf8(data: bytes) -> bool:
+    offsets = pa.py_buffer(np.array([0, len(data)], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
