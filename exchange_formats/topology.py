@@ -12,13 +12,18 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.messages import INBOUND, RESULTS
+from exchange_formats.messages.checkpoints import CHECKPOINT_KEY
+from exchange_formats.messages.feedback import feedback_key
+from exchange_formats.messages.inbound import INBOUND_MESSAGES
+from exchange_formats.messages.parties import PERSON
+from exchange_formats.messages.public_results import PUBLIC_CREDIT_EVALUATED
 
 VHOST = "credit"
 UNROUTED = "credit.unrouted"
@@ -27,22 +32,44 @@ GATEWAY = "gateway"
 #: A message that a consumer could not take this many times is parked.
 DELIVERY_LIMIT = 10
 
+Wanted = tuple[str, ...] | Literal["all"]
+
 _RESERVED = frozenset({GATEWAY, "credit", "amq", "guest"})
 _ID = "[a-z][a-z0-9_]*"
 # A parked message is looked at and put back any number of times; 3.10 knows no "unlimited".
 _LOOK_AT_LIMIT = 1_000_000
-#: Messages a queue holds before it refuses: 100 000 grade messages are 10 million results.
-_MAXIMUM_LENGTH: Mapping[str, int] = MappingProxyType({"grades": 100_000, "warnings": 500_000, "inbound": 500_000})
+#: Messages a queue holds before it refuses: 100 000 grade messages are 10 million results, 4 000 parts of a
+#: snapshot are 2 GiB.
+_MAXIMUM_LENGTH: Mapping[str, int] = MappingProxyType(
+    {
+        "grades": 100_000,
+        "warnings": 500_000,
+        "snapshots": 4_000,
+        "records": 500_000,
+        "feedback": 100_000,
+        "checkpoints": 10_000,
+        "inbound": 500_000,
+    }
+)
 _MAXIMUM_PARKED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What one participant receives: domain ids, or ``all`` known domains. ``platform``: may send public credit."""
+    """What one participant receives: ids of domains (of departments for ``records``), or ``all`` known ones.
+
+    ``persons`` and ``person_records`` name the domains and departments whose messages about natural persons
+    it may receive too, as far as it subscribes to them: each by name, for ``all`` never covers persons
+    (semantics §5). ``platform``: receives checkpoints and may send public credit.
+    """
 
     participant: str
-    grades: tuple[str, ...] | Literal["all"] = ()
-    warnings: tuple[str, ...] | Literal["all"] = ()
+    grades: Wanted = ()
+    warnings: Wanted = ()
+    snapshots: Wanted = ()
+    records: Wanted = ()
+    persons: tuple[str, ...] = ()
+    person_records: tuple[str, ...] = ()
     platform: bool = False
 
 
@@ -118,6 +145,33 @@ def warnings_queue(participant: str) -> str:
     return f"{participant}.warnings"
 
 
+def snapshots_queue(participant: str) -> str:
+    """The queue of snapshots: large, so it is apart from the grades that follow them."""
+    return f"{participant}.snapshots"
+
+
+def records_queue(participant: str) -> str:
+    """The queue of withdrawn and corrected records: nothing waits behind grades when three days run."""
+    return f"{participant}.records"
+
+
+def feedback_queue(participant: str) -> str:
+    """The queue of what the gateway says about what the participant sent."""
+    return f"{participant}.feedback"
+
+
+def checkpoints_queue(participant: str) -> str:
+    """The queue of daily checkpoints; only a platform has one."""
+    return f"{participant}.checkpoints"
+
+
+def consumed_queues(one: Subscription) -> tuple[str, ...]:
+    """Every queue a participant takes from; they exist whether or not anything is bound to them."""
+    name = one.participant
+    own = (grades_queue, warnings_queue, snapshots_queue, records_queue, feedback_queue)
+    return (*(queue(name) for queue in own), *((checkpoints_queue(name),) if one.platform else ()))
+
+
 def parking_queue(participant: str) -> str:
     """The queue (and the exchange in front of it) for what a participant's consumers refused."""
     return f"{participant}.dead"
@@ -146,11 +200,10 @@ def build_topology(subscriptions: Iterable[Subscription], domains: Iterable[str]
     for one in wanted:
         parking = parking_queue(one.participant)
         exchanges.append(Exchange(parking, "fanout"))
-        queues += [_consumed(grades_queue(one.participant), one.participant)]
-        queues += [_consumed(warnings_queue(one.participant), one.participant)]
+        queues += [_consumed(queue, one.participant) for queue in consumed_queues(one)]
         queues.append(Queue(parking, _MAXIMUM_PARKED, _LOOK_AT_LIMIT))
         bindings.append(Binding(parking, parking, ""))
-        bindings += _subscribe(one, known)
+        bindings += _subscribe(one, known, tuple(other.participant for other in wanted))
         users.append(_participant_user(one))
     return Topology(
         tuple(sorted(exchanges, key=lambda x: x.name)),
@@ -213,16 +266,27 @@ def _consumed(name: str, owner: str) -> Queue:
     return Queue(name, _MAXIMUM_LENGTH[name.rpartition(".")[2]], DELIVERY_LIMIT, parking_queue(owner))
 
 
-def _subscribe(one: Subscription, known: tuple[str, ...]) -> list[Binding]:
-    grades = known if one.grades == "all" else one.grades
-    warnings = known if one.warnings == "all" else one.warnings
-    return [
-        *(Binding(RESULTS, grades_queue(one.participant), f"grade.{domain}.*") for domain in sorted(set(grades))),
-        *(
-            Binding(RESULTS, warnings_queue(one.participant), f"warning.{domain}.*.*")
-            for domain in sorted(set(warnings))
-        ),
+def _subscribe(one: Subscription, domains: tuple[str, ...], participants: tuple[str, ...]) -> list[Binding]:
+    name = one.participant
+    keys = [
+        *_grant(grades_queue(name), one.grades, domains, one.persons, "grade.{}.*"),
+        *_grant(warnings_queue(name), one.warnings, domains, one.persons, "warning.{}.*.*"),
+        *_grant(snapshots_queue(name), one.snapshots, domains, one.persons, "snapshot.{}.*"),
+        *_grant(records_queue(name), one.records, participants, one.person_records, "record.{}.*.*"),
+        (feedback_queue(name), feedback_key(name)),
     ]
+    if one.platform:
+        keys.append((checkpoints_queue(name), CHECKPOINT_KEY))
+    return [Binding(RESULTS, queue, key) for queue, key in keys]
+
+
+def _grant(
+    queue: str, wanted: Wanted, known: tuple[str, ...], persons: tuple[str, ...], key: str
+) -> Iterator[tuple[str, str]]:
+    """Bindings by name. A key about persons has one word more, which no ``*`` stands for."""
+    chosen = sorted(set(known if wanted == "all" else wanted))
+    yield from ((queue, key.format(name)) for name in chosen)
+    yield from ((queue, f"{key.format(name)}.{PERSON}") for name in chosen if name in persons)
 
 
 def _gateway_user() -> User:
@@ -233,7 +297,8 @@ def _gateway_user() -> User:
     a participant's messages. ``impersonator`` lets a redrive keep who sent a message;
     ``administrator`` applies this very topology.
     """
-    name, results = re.escape(GATEWAY), rf"{_ID}\.(grades|warnings)"
+    purposes = "|".join(sorted(_MAXIMUM_LENGTH.keys() - {"inbound"}))
+    name, results = re.escape(GATEWAY), rf"{_ID}\.({purposes})"
     exchanges = f"{re.escape(RESULTS)}|{re.escape(INBOUND)}"
     return User(
         GATEWAY,
@@ -245,16 +310,15 @@ def _gateway_user() -> User:
 
 
 def _participant_user(one: Subscription) -> User:
+    """Reads its own queues, and writes the inbound keys that name it; a platform also public credit."""
     name = one.participant
-    keys = [rf"record\.{name}\.[a-z0-9_]+", rf"measure\.{name}\.applied", rf"objection\.{name}\.filed"]
-    keys += [rf"repair\.{name}\.decided", rf"receipt\.{name}"]
-    if one.platform:
-        keys.append(r"public_credit\.[a-z_]+")
+    specs = [spec for spec in INBOUND_MESSAGES if one.platform or spec.type != PUBLIC_CREDIT_EVALUATED]
+    keys = [spec.key_pattern_of({"department": name, "consumer": name}) for spec in specs]
     return User(
         name,
         configure="^$",
         write=_any(INBOUND),
-        read=_any(grades_queue(name), warnings_queue(name)),
+        read=_any(*consumed_queues(one)),
         topics={INBOUND: f"^({'|'.join(keys)})$"},
     )
 

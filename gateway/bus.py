@@ -44,7 +44,16 @@ def derive_topology(departments: Iterable[Department], participants: Iterable[st
     """
     known = sorted(departments, key=lambda one: one.id)
     subscriptions = [
-        Subscription(one.id, one.subscribes.grades, one.subscribes.warnings, platform=one.kind == "platform")
+        Subscription(
+            one.id,
+            grades=one.subscribes.grades,
+            warnings=one.subscribes.warnings,
+            snapshots=one.subscribes.snapshots,
+            records=one.subscribes.records,
+            persons=one.subscribes.persons,
+            person_records=one.subscribes.person_records,
+            platform=one.kind == "platform",
+        )
         for one in known
     ]
     named = {one.id for one in known}

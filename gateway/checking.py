@@ -26,6 +26,7 @@ def check_all(departments_folder: Path = DEPARTMENTS, models_folder: Path = MODE
     found += models.problems
     found += _check_numbers(departments)
     found += _check_domains(departments, models)
+    found += _check_participants(departments)
     found += _check_models(departments, models)
     return sorted(found, key=lambda problem: (problem.file, problem.line, problem.column, problem.key))
 
@@ -58,12 +59,29 @@ def _check_domains(departments: Departments, models: Models) -> Iterator[Problem
                 yield document.problem(
                     ("domains", index), "the domain belongs to another department", expected=owner, got=department.id
                 )
-        for purpose in ("grades", "warnings"):
-            wanted = getattr(department.subscribes, purpose)
-            for index, domain in enumerate(() if wanted == "all" else wanted):
+        for purpose in ("grades", "warnings", "snapshots", "persons"):
+            for index, domain in enumerate(_named(department, purpose)):
                 if domain not in domains:
                     path = ("subscribes", purpose, index)
                     yield document.problem(path, "there is no such domain", expected=f"{expected}, or all", got=domain)
+
+
+def _check_participants(departments: Departments) -> Iterator[Problem]:
+    """Departments whose records are subscribed to exist."""
+    known = set(departments.by_id) | set(departments.problems)
+    expected = f"one of {', '.join(sorted(known))}"
+    for document, department in _sound(departments):
+        for purpose in ("records", "person_records"):
+            for index, name in enumerate(_named(department, purpose)):
+                if name not in known:
+                    path = ("subscribes", purpose, index)
+                    yield document.problem(path, "there is no such department", expected=expected, got=name)
+
+
+def _named(department: Department, purpose: str) -> tuple[str, ...]:
+    """What a subscription names itself: nothing where it is ``all``."""
+    wanted: tuple[str, ...] | str = getattr(department.subscribes, purpose)
+    return wanted if isinstance(wanted, tuple) else ()
 
 
 def _check_models(departments: Departments, models: Models) -> Iterator[Problem]:

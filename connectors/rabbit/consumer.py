@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -33,6 +33,8 @@ class Delivery:
     message_id: str
     user_id: str
     redelivered: bool
+    #: AMQP headers; a binary CloudEvent has its attributes there.
+    headers: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PoisonMessageError(Exception):
@@ -167,6 +169,7 @@ class _Session:
             message_id=properties.message_id or "",
             user_id=properties.user_id or "",
             redelivered=bool(method.redelivered),
+            headers=dict(properties.headers or {}),
         )
         try:
             self._sink.take(delivery)

@@ -14,8 +14,9 @@ from connectors.rabbit.confirming import ConfirmingChannel
 from connectors.rabbit.connection import DEFAULT_PATIENCE, Patience
 from exchange_formats.errors import FatalError
 from exchange_formats.messages import RESULTS, OutgoingMessage
+from exchange_formats.messages.registry import MESSAGES
 
-#: RabbitMQ 4.x refuses more than 16 MiB and closes the channel; nothing of ours comes near half of it.
+#: Of a message whose type the registry does not know. RabbitMQ 4.x refuses more than 16 MiB and closes the channel.
 MAXIMUM_BODY = 8 * 1024 * 1024
 #: Messages on their way at once. Waiting for each confirm alone is ten times slower; beyond this nothing is gained.
 WINDOW = 200
@@ -68,7 +69,7 @@ class Publisher:
 
         Raises:
             TransientError: lost, blocked, silent, or a queue is full; what ``on_confirm`` heard is safe.
-            FatalError: too large (before it is sent), or refused by the broker.
+            FatalError: larger than its type may be (before it is sent), or refused by the broker.
             ConfigurationError: the exchange does not exist.
         """
         before = self._channel.settled
@@ -90,10 +91,10 @@ class Publisher:
             on_confirm(self._channel.settled - before)
 
     def _send(self, message: OutgoingMessage) -> None:
-        if len(message.body) > self._maximum_body:
-            raise FatalError(
-                f"消息过大 message {message.id} has {len(message.body)} bytes, at most {self._maximum_body}"
-            )
+        spec = MESSAGES.get(message.type)
+        maximum = min(self._maximum_body, spec.maximum_bytes) if spec else self._maximum_body
+        if len(message.body) > maximum:
+            raise FatalError(f"消息过大 message {message.id} has {len(message.body)} bytes, at most {maximum}")
         self._channel.publish(
             self._exchange,
             message.routing_key,
@@ -107,5 +108,6 @@ class Publisher:
                 priority=message.priority,
                 user_id=self._login,
                 app_id="xinqiao",
+                headers=dict(message.headers) or None,
             ),
         )

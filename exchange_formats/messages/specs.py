@@ -108,9 +108,12 @@ class MessageSpec:
     @property
     def key_pattern(self) -> str:
         """Regular expression of every routing key this type may have."""
-        text = re.escape(self.key).replace(r"\{", "{").replace(r"\}", "}")
-        text = _PARAMETER.sub(lambda found: f"(?P<{found[1]}>{PARAMETERS[found[1]].pattern})", text)
+        text = self._key_with(lambda name: f"(?P<{name}>{PARAMETERS[name].pattern})")
         return f"^{text}{_PERSON if self.may_be_person else ''}$"
+
+    def key_pattern_of(self, given: Mapping[str, str]) -> str:
+        """Regular expression, in POSIX terms and without anchors, of the keys with the ``given`` parameters."""
+        return self._key_with(lambda name: re.escape(given[name]) if name in given else f"({PARAMETERS[name].pattern})")
 
     def routing_key(self, **parameters: str) -> str:
         """The routing key for these parameters. ValueError when it is none this type may have."""
@@ -118,6 +121,14 @@ class MessageSpec:
         if not re.fullmatch(self.key_pattern, key):
             raise ValueError(f"not a routing key of {self.type}: {self.key}")
         return key
+
+    def _key_with(self, show: Callable[[str], str]) -> str:
+        words = (show(found[1]) if (found := _PARAMETER.fullmatch(word)) else re.escape(word) for word in self._words)
+        return r"\.".join(words)
+
+    @property
+    def _words(self) -> list[str]:
+        return self.key.split(".")
 
     def _split(self) -> re.Match[str]:
         found = _TYPE.fullmatch(self.type)

@@ -6,18 +6,32 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from connectors.department import Department, Departments
 from exchange_formats.errors import ConfigurationError, FatalError, Problem
-from exchange_formats.topology import GATEWAY, UNROUTED, Subscription, build_topology, definitions, hash_password
+from exchange_formats.messages.inbound import INBOUND_MESSAGES
+from exchange_formats.messages.outbound import OUTBOUND
+from exchange_formats.messages.samples import example_message
+from exchange_formats.messages.specs import MessageSpec
+from exchange_formats.topology import (
+    GATEWAY,
+    UNROUTED,
+    Subscription,
+    Topology,
+    build_topology,
+    consumed_queues,
+    definitions,
+    hash_password,
+)
 from gateway.bus import derive_topology, read_passwords, require_topology
 
 DOMAINS = ("enterprise_environment", "work_safety")
 SUBSCRIPTIONS = (
-    Subscription("provincial_platform", "all", "all", platform=True),
+    Subscription("provincial_platform", "all", "all", "all", ("ecology_environment",), platform=True),
     Subscription("ecology_environment", ("enterprise_environment",), ()),
 )
 TOPOLOGY = build_topology(SUBSCRIPTIONS, DOMAINS)
@@ -41,6 +55,52 @@ def test_queue_exists_without_bindings_when_nothing_is_subscribed() -> None:
     assert keys_of("ecology_environment.grades") == ["grade.enterprise_environment.*"]
     assert keys_of("ecology_environment.warnings") == []
     assert "ecology_environment.warnings" in {queue.name for queue in TOPOLOGY.queues}
+
+
+def receives(topology: Topology, queue: str, key: str) -> bool:
+    """Whether a topic exchange would give the key to the queue: ``*`` stands for exactly one word."""
+    patterns = [re.escape(one.routing_key).replace(r"\*", r"[^.]+") for one in topology.bindings if one.queue == queue]
+    return any(re.fullmatch(pattern, key) for pattern in patterns)
+
+
+@pytest.mark.parametrize("spec", OUTBOUND, ids=lambda spec: spec.name)
+def test_every_outbound_type_reaches_the_platform(spec: MessageSpec) -> None:
+    key = example_message(spec).routing_key
+    queues = [queue for queue in consumed_queues(SUBSCRIPTIONS[0]) if receives(TOPOLOGY, queue, key)]
+    if spec.name == "feedback.reported":
+        assert queues == []
+        assert receives(TOPOLOGY, "ecology_environment.feedback", key)
+    else:
+        assert len(queues) == 1
+
+
+@pytest.mark.parametrize("spec", [spec for spec in OUTBOUND if spec.may_be_person], ids=lambda spec: spec.name)
+def test_persons_reach_only_who_was_granted_them_by_name(spec: MessageSpec) -> None:
+    key = f"{example_message(spec).routing_key}.person"
+    assert re.fullmatch(spec.key_pattern, key)
+    assert not any(receives(TOPOLOGY, queue.name, key) for queue in TOPOLOGY.queues)
+    granted = replace(SUBSCRIPTIONS[0], persons=("enterprise_environment",), person_records=("ecology_environment",))
+    wider = build_topology([granted, *SUBSCRIPTIONS[1:]], DOMAINS)
+    assert [queue.name for queue in wider.queues if receives(wider, queue.name, key)] == [
+        queue for queue in consumed_queues(granted) if receives(wider, queue, example_message(spec).routing_key)
+    ]
+    other = key.replace("enterprise_environment", "work_safety").replace("ecology_environment", "work_safety")
+    assert not any(receives(wider, queue.name, other) for queue in wider.queues)
+
+
+def test_persons_are_not_granted_by_a_subscription_to_another_domain() -> None:
+    one = Subscription("abc", grades=("work_safety",), persons=("enterprise_environment",))
+    topology = build_topology([one], DOMAINS)
+    assert [x.routing_key for x in topology.bindings if x.queue == "abc.grades"] == ["grade.work_safety.*"]
+
+
+@pytest.mark.parametrize("spec", INBOUND_MESSAGES, ids=lambda spec: spec.name)
+def test_inbound_types_are_written_by_whom_their_key_names(spec: MessageSpec) -> None:
+    key = example_message(spec).routing_key
+    allowed = {u.name: bool(re.search(u.topics["credit.inbound"], key)) for u in TOPOLOGY.users if u.topics}
+    platform_only = spec.name == "public_credit.evaluated"
+    assert allowed == {"ecology_environment": not platform_only, "provincial_platform": platform_only}
+    assert not any(re.search(u.topics["credit.inbound"], f"{key}.x") for u in TOPOLOGY.users if u.topics)
 
 
 def test_full_queue_refuses_and_dead_letters_are_kept_when_policies_apply() -> None:
@@ -174,7 +234,11 @@ def test_departments_yaml_decides_who_receives_what() -> None:
     owner = department("ecology_environment", domains=["enterprise_environment"])
     found = derive_topology([platform, owner], participants=["visitor_department", "ecology_environment"])
     assert {(one.queue, one.routing_key) for one in found.bindings if one.exchange == "credit.results"} == {
-        ("provincial_platform.grades", "grade.enterprise_environment.*")
+        ("provincial_platform.grades", "grade.enterprise_environment.*"),
+        ("provincial_platform.checkpoints", "checkpoint.committed"),
+        ("provincial_platform.feedback", "feedback.provincial_platform"),
+        ("ecology_environment.feedback", "feedback.ecology_environment"),
+        ("visitor_department.feedback", "feedback.visitor_department"),
     }
     assert "visitor_department.grades" in {queue.name for queue in found.queues}
 
