@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +37,7 @@ class Division:
     until: date
 
 
-@dataclass(frozen=True, slots=True)
-class DivisionCheck:
+class DivisionCheck(NamedTuple):
     """What ``check_divisions`` found, row by row; a null code is neither."""
 
     #: No revision of the standard has the code.
