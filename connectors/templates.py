@@ -31,9 +31,9 @@ def map_template(dataset: Dataset, header: Sequence[str], files: Files, *, hint:
     if missing:
         named = "、".join(f"{name} {dataset.fields[name].title}" for name in missing)
         known = ", ".join(f"{spec.title} {name}" for name, spec in dataset.fields.items())
-        seen = ", ".join(f"'{name[:64]}'" for name in header[:_SHOWN])
+        seen = "unreadable" if hint else ", ".join(f"'{name[:64]}'" for name in header[:_SHOWN]) or "empty"
         raise FatalError(
-            f"缺少必填列 / required columns of '{dataset.id}' are missing: {named}; the header has {seen or 'none'}",
+            f"缺少必填列 / required columns of '{dataset.id}' are missing: {named}; the header is {seen}",
             hint=hint or f"the columns of '{dataset.id}' are: {known}",
         )
     key = [name for name in dataset.identity if name != "subject_id" and name in sources]

@@ -62,7 +62,7 @@ def test_all_missing_required_columns_are_named_with_titles() -> None:
     with pytest.raises(FatalError) as caught:
         map_template(CATALOGUE["penalty"], ["行政相对人代码", "违法事实"], FILES)
     assert "document_no 决定书文号、kind 处罚类别、decided_on 处罚决定日期" in str(caught.value)
-    assert "the header has '行政相对人代码', '违法事实'" in str(caught.value)
+    assert "the header is '行政相对人代码', '违法事实'" in str(caught.value)
 
 
 def test_hint_explains_a_header_that_is_no_text() -> None:
