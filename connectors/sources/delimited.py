@@ -86,8 +86,8 @@ class DelimitedTable:
                 raise FileBrokenError(Reason.FILE_BROKEN, f"the header cannot be read: {record.detail}")
             self._header = [] if _is_blank(record) else [name.strip() for name in record]
         if any(_UNDECODED.search(name) for name in self._header):
-            others = " or ".join(name for name in _CODECS if name != self._encoding)
-            self.header_hint = f"the header is not {self._encoding}: check 'encoding', try {others}"
+            other = "gb18030" if self._encoding == "utf-8" else "utf-8"
+            self.header_hint = f"the header is not {self._encoding}: check 'encoding', try {other}"
             self._header = [_UNDECODED.sub("\N{REPLACEMENT CHARACTER}", name) for name in self._header]
         return self._header
 
