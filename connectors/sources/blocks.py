@@ -13,7 +13,7 @@ import pyarrow as pa
 from connectors.sources import limits
 
 #: Bytes read at a time; a page of rows is about as large.
-BLOCK = 4 * 2**20
+BLOCK = 2 * 2**20
 _LF, _CR, _QUOTE = 10, 13, 34
 _BOMS = {"utf-8": codecs.BOM_UTF8, "gb18030": "\ufeff".encode("gb18030")}
 
@@ -76,17 +76,19 @@ class Block:
     def _find_odd_quotes(self, bytes_: npt.NDArray[np.uint8], delimiter: str) -> Mask:
         """Lines with a quote that neither opens nor closes a cell, nor stands for one inside."""
         quotes = np.flatnonzero(bytes_ == _QUOTE)
-        before_line = np.searchsorted(quotes, self.bounds)
-        counts = np.diff(before_line)
+        counts = np.diff(np.searchsorted(quotes, self.bounds))
         odd: Mask = counts % 2 == 1
+        if odd.any():
+            quotes = quotes[~np.repeat(odd, counts)]
+        # In what is left, quotes take turns; the character outside the cell must be where cells begin and end.
+        opening, closing = quotes[::2], quotes[1::2]
+        before, after = bytes_[opening - 1], bytes_[np.minimum(closing + 1, len(bytes_) - 1)]
+        before[opening == 0] = after[closing == len(bytes_) - 1] = _LF
         edges = np.zeros(256, np.bool_)
         edges[[_LF, _CR, _QUOTE, ord(delimiter)]] = True
-        padded = np.concatenate(([_LF], bytes_, [_LF])).astype(np.uint8, copy=False)
-        opens = (np.arange(len(quotes)) - np.repeat(before_line[:-1], counts)) % 2 == 0
-        # The character outside the cell: in front of an opening quote, behind a closing one.
-        outside = padded[np.where(opens, quotes, quotes + 2)]
-        wrong = quotes[~edges[outside]]
-        odd[np.searchsorted(self.bounds, wrong, side="right") - 1] = True
+        for places, outside in ((opening, before), (closing, after)):
+            wrong = places[~edges[outside]]
+            odd[np.searchsorted(self.bounds, wrong, side="right") - 1] = True
         return odd
 
     def _find_undecodable(self) -> list[int]:
@@ -189,12 +191,14 @@ class LineBlocks:
 
 def _find_bounds(data: bytes) -> Places:
     bytes_ = np.frombuffer(data, np.uint8)
-    ends: Mask = bytes_ == _LF
-    if data.count(b"\r") != data.count(b"\r\n"):
-        lone = bytes_ == _CR
-        lone[:-1] &= ~ends[1:]
-        ends |= lone
-    places = np.flatnonzero(ends) + 1
+    # One pass over the data: both line ends are among the few bytes this low.
+    places = np.flatnonzero(bytes_ <= _CR)
+    found = bytes_[places]
+    ends = found == _LF
+    returns = found == _CR
+    if returns.any():
+        ends |= returns & (bytes_[np.minimum(places + 1, len(bytes_) - 1)] != _LF)
+    places = places[ends] + 1
     last = [] if len(places) and places[-1] == len(data) else [len(data)]
     return np.concatenate(([0], places, last)).astype(np.int64)
 
