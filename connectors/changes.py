@@ -20,9 +20,9 @@ import pyarrow.dataset as pads
 from connectors.department import Changes
 from connectors.reject_rows import Finding
 from connectors.spool import SpoolFile, open_spooled
-from exchange_formats.cells import Mask, mask_of
 from exchange_formats.datasets import Dataset
 from exchange_formats.rejects import REJECTS, Reason
+from exchange_formats.texts import Mask, mask_of
 
 _TIME = pa.field("source_updated_at", pa.timestamp("us", tz="UTC"))
 #: Deletions that carry no whole record: the reject that each one is unless its record is known, and when it happened.

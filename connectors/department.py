@@ -27,11 +27,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from connectors.forms import FormUse, fill_from_form
 from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
 from exchange_formats.contract_versions import Contracts, choose_contract
 from exchange_formats.datasets import Dataset, FieldSpec, Identifier, load_contracts
 from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
+from exchange_formats.forms import find_form
 
 DEPARTMENTS = Path(__file__).parent / "departments"
 
@@ -179,12 +181,19 @@ class Column(_Strict):
     """How one catalogue column is filled: from a source column, a constant, or by classification.
 
     ``person`` is for the subject only: the source column that holds a person's resident
-    number in rows whose party is a natural person and has no unified code.
+    number in rows whose party is a natural person and has no unified code. ``registry`` says that
+    the subject is named by another registry's number (foreign data): such a record is never published.
+
+    Money says its ``unit``; in another ``currency`` (ISO 4217) it says how much one unit is in 元
+    (``yuan``, an assumption of this file), and the product is rounded half up to 0.01 元.
     """
 
     source: Annotated[SourceColumn | None, Field(alias="from")] = None
     person: SourceColumn | None = None
+    registry: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,23}$")] | None = None
     unit: Literal["元", "万元", "分"] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    yuan: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=6)] | None = None
     codes: Mapping[str, str] | None = None
     formats: tuple[str, ...] | None = None
     value: str | None = None
@@ -204,6 +213,10 @@ class Column(_Strict):
     def _check_one_origin(self) -> Column:
         if sum(origin is not None for origin in (self.source, self.value, self.classify)) != 1:
             raise ValueError("a column needs exactly one of: from, value, classify")
+        if (self.currency is None) != (self.yuan is None) or (self.currency and self.unit):
+            raise ValueError("another currency is declared by both currency and yuan (its rate), without a unit")
+        if self.registry and (self.source is None or self.person):
+            raise ValueError("another registry's number comes from one source column, without a person's")
         return self
 
 
@@ -232,9 +245,16 @@ class DatasetMapping(_Strict):
     identity. ``supersedes`` names the column that a record carries which replaces one
     with another identity: its parts, split at ``|``, stand for the last ones of
     (key…, party); the old record is revoked. ``contract`` (``penalty@1``) keeps the mapping on
-    that version of the dataset while others move on; without it the newest is meant.
+    that version of the dataset while others move on; without it the newest is meant. ``form``
+    names a legacy form, which says what ``key``, ``party``, ``columns`` and ``ignore`` leave out.
     """
 
+    # A form brings the keys that are required without one.
+    model_config = ConfigDict(
+        json_schema_extra={"required": [], "anyOf": [{"required": ["form"]}, {"required": ["key", "columns"]}]}
+    )
+
+    form: FormUse | None = None
     contract: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}@[1-9][0-9]{0,2}$")] | None = None
     table: Table | None = None
     request: Request | None = None
@@ -252,6 +272,11 @@ class DatasetMapping(_Strict):
     on_unknown_column: Literal["stop", "report"] = "stop"
     on_contract_break: Literal["reject_rows", "stop"] = "reject_rows"
     max_reject_ratio: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_form(cls, value: Any) -> Any:
+        return fill_from_form(value) if isinstance(value, dict) and value.get("form") else value
 
     @property
     def source_columns(self) -> tuple[str, ...]:
@@ -440,6 +465,9 @@ def _check_columns(document: Document[Department], dataset: Dataset, mapping: Da
     if (mapping.snapshot or mapping.supersedes or mapping.changes) and "revoked_on" not in dataset.fields:
         what = "records of this dataset cannot be revoked: it has no column 'revoked_on'"
         found.append(document.problem(base[:-1], what, hint="remove snapshot, supersedes and changes"))
+    if mapping.form and (of := find_form(mapping.form.id).dataset) != dataset.id:
+        what = "the form is one of another dataset"
+        found.append(document.problem((*base[:-1], "form"), what, expected=f"a form of {dataset.id}", got=of))
     for name in sorted(set(mapping.ignore) & set(mapping.source_columns)):
         what = f"'{name}' is mapped and ignored"
         found.append(document.problem((*base[:-1], "ignore"), what, hint="remove it from 'ignore'"))
@@ -458,11 +486,15 @@ def _check_column(
     document: Document[Department], path: tuple[str, ...], spec: FieldSpec, column: Column
 ) -> list[Problem]:
     found: list[Problem] = []
-    if spec.unit == "元" and column.source and column.unit is None:
+    if spec.unit == "元" and column.source and column.unit is None and column.currency is None:
         hint = "money is declared, never guessed: write {from: …, unit: 元} or 万元"
         found.append(document.problem(path, "the unit is not declared", hint=hint))
+    if column.currency and spec.unit != "元":
+        found.append(document.problem((*path, "currency"), "only money has a currency"))
     if column.person and spec.type != "subject":
         found.append(document.problem((*path, "person"), "only the subject may be a person"))
+    if column.registry and spec.type != "subject":
+        found.append(document.problem((*path, "registry"), "only the subject is named by a registry's number"))
     if column.unit and spec.unit is None:
         found.append(document.problem((*path, "unit"), "this column has no unit"))
     expected = f"one of {', '.join(spec.codes or ())}"
@@ -481,12 +513,12 @@ def _check_formats(
         return []
     if spec.type != "date":
         return [document.problem(path, "only a date has formats", got=spec.type)]
-    from exchange_formats.cells import compile_date_format
+    from exchange_formats.days import DateFormat
 
     found: list[Problem] = []
     for index, pattern in enumerate(formats):
         try:
-            compile_date_format(pattern)
+            DateFormat(pattern)
         except ValueError as error:
             found.append(document.problem((*path, index), str(error)))
     return found

@@ -1,13 +1,13 @@
 """Identity: who a row is about, and which record it is (semantics §2, §5).
 
 A subject is its unified code, or, where the party is a person, a pseudonym made with
-a key; a resident number ends here and never reaches an id, a key or a reject.
+a key; a resident number ends here and never reaches an id, a key or a reject. Foreign
+data may name its subjects by another registry's numbers: such a reference is never published.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,82 +15,141 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exchange_formats.cells import Mask, mask_of
+from exchange_formats.check_digits import check_resident, check_unified
+from exchange_formats.dirt import Dirt
+from exchange_formats.identifiers import judge_resident_numbers, judge_unified_codes, uppercase
 from exchange_formats.rejects import Reason
-from exchange_formats.subjects import (
-    PseudonymKey,
-    check_resident_numbers,
-    check_unified_codes,
-    normalise_identifiers,
-)
+from exchange_formats.subjects import PseudonymKey, normalise_identifiers
+from exchange_formats.texts import Mask, Texts, mask_of
+
+_REGISTRY_NUMBER = r"^[0-9A-Za-z-]{1,40}$"
 
 
 @dataclass
 class Subjects:
-    """References of a batch (null where there is none), the rows without one by reason, and which are persons."""
+    """References of a batch (null where there is none), which are persons, and what was found by reason and by rule."""
 
     references: pa.Array
     persons: Mask
-    problems: list[tuple[Reason, Mask]] = field(default_factory=list)
-    normalised: Counter[str] = field(default_factory=Counter)
+    problems: list[tuple[str, Mask]] = field(default_factory=list)
+    normalised: list[tuple[str, Mask]] = field(default_factory=list)
 
 
-def resolve_subjects(codes: pa.Array, numbers: pa.Array | None, may_be_person: Mask, key: PseudonymKey) -> Subjects:
+def resolve_subjects(
+    codes: Texts, numbers: Texts | None, natural: Mask, may_be_person: Mask, key: PseudonymKey
+) -> Subjects:
     """Unified codes verified, persons pseudonymised, everything else a problem.
 
-    ``codes`` is the column of the unified code (clean text), ``numbers`` the one of the
-    person's number, if the source has one. Only rows that ``may_be_person`` are taken for
-    a person, so an organisation's broken code never becomes its representative.
+    ``codes`` is the column of the unified code, ``numbers`` the one of the person's number, if
+    the source has one. ``natural`` rows say that the party is a person; only rows that
+    ``may_be_person`` are taken for one, so an organisation's broken code never becomes its representative.
     """
-    identifiers = normalise_identifiers(codes)
-    organisations = check_unified_codes(identifiers)
-    candidates = pc.if_else(pa.array(check_resident_numbers(identifiers)), identifiers, pa.scalar(None, pa.string()))
-    given = pc.is_valid(identifiers)
-    if numbers is not None:
-        others = normalise_identifiers(numbers)
-        given = pc.or_(given, pc.and_(pc.is_valid(others), pa.array(may_be_person)))
-        candidates = pc.coalesce(candidates, others)
-    persons = may_be_person & ~organisations & check_resident_numbers(candidates)
-    references = pc.if_else(pa.array(organisations), identifiers, pa.scalar(None, pa.string()))
-    if persons.any():
-        flags = pa.array(persons)
-        made = [key.reference(number) for number in candidates.filter(flags).to_pylist()]
-        references = pc.replace_with_mask(references, flags, pa.array(made, pa.string()))
-    missing = ~mask_of(given)
-    found = Subjects(references, persons)
-    found.problems = [
-        (Reason.SUBJECT_MISSING, missing),
-        (Reason.SUBJECT_MALFORMED, ~missing & ~organisations & ~persons),
-    ]
-    found.normalised["code_normalised"] += int((organisations & mask_of(pc.not_equal(identifiers, codes))).sum())
-    found.normalised["pseudonymised"] += int(persons.sum())
+    identifiers = normalise_codes(codes)
+    organisations = check_unified(identifiers)
+    persons = np.zeros(len(codes), np.bool_)
+    found = Subjects(identifiers.blank(~organisations).array, persons)
+    if not organisations.all():
+        left = ~organisations
+        mine, others = _take(identifiers, left), _take(numbers, left) if numbers is not None else None
+        _resolve_persons(found, left, mine, others, natural[left], may_be_person[left], key)
+    found.normalised.append((Dirt.CODE_NORMALISED, organisations & _find_changed(codes, identifiers)))
+    found.normalised.append((Dirt.PSEUDONYMISED, persons))
     return found
 
 
+def resolve_registry(numbers: Texts, registry: str) -> Subjects:
+    """References ``xr_<registry>_<number>`` of another registry's numbers."""
+    written = mask_of(pc.match_substring_regex(numbers.array, _REGISTRY_NUMBER))
+    made = pc.binary_join_element_wise(f"xr_{registry}_", numbers.blank(~written).array, "")
+    found = Subjects(made, np.zeros(len(numbers), np.bool_))
+    found.problems = [
+        (Reason.SUBJECT_MISSING, ~numbers.present),
+        (Reason.REGISTRY_NUMBER_MALFORMED, numbers.present & ~written),
+    ]
+    return found
+
+
+def normalise_codes(texts: Texts) -> Texts:
+    """Identifiers in upper case and narrow."""
+    if texts.is_ascii:
+        return uppercase(texts)
+    return Texts.of(normalise_identifiers(texts.array))
+
+
 def protect(values: pa.Array, key: PseudonymKey) -> pa.Array:
-    """``values`` with every resident number among them replaced by its pseudonym."""
-    identifiers = normalise_identifiers(values)
-    numbers = check_resident_numbers(identifiers)
+    """``values`` (clean text) with every resident number among them replaced by its pseudonym."""
+    identifiers = uppercase(Texts.of(values))
+    numbers = check_resident(identifiers)
     if not numbers.any():
         return values
     flags = pa.array(numbers)
-    made = [key.reference(number) for number in identifiers.filter(flags).to_pylist()]
-    return pc.replace_with_mask(values, flags, pa.array(made, pa.string()))
+    return pc.replace_with_mask(values, flags, _pseudonymise(identifiers.array.filter(flags), key))
 
 
 def derive_ids(prefix: Sequence[str], columns: Sequence[pa.Array]) -> pa.Array:
     """``digests.derive_id(*prefix, *row)`` of every row, null where one of its values is null."""
+    start = "".join(f"{len(part.encode())}:{part}" for part in prefix)
     pieces = [piece for column in columns for piece in (pc.cast(pc.binary_length(column), pa.string()), ":", column)]
-    texts = pc.binary_join_element_wise(*pieces, "", null_handling="emit_null")
-    start = hashlib.sha256()
-    for part in prefix:
-        start.update(f"{len(part.encode())}:{part}".encode())
-    present = mask_of(pc.is_valid(texts))
-    made = []
-    for text in texts.drop_null().to_pylist():
-        digest = start.copy()
-        digest.update(text.encode())
-        made.append(digest.hexdigest()[:32])
+    texts = pc.binary_join_element_wise(start, *pieces, "", null_handling="emit_null")
+    sha256 = hashlib.sha256
+    made = [sha256(text).hexdigest()[:32] for text in texts.cast(pa.binary()).drop_null().to_pylist()]
+    if not texts.null_count:
+        return pa.array(made, pa.string())
     ids = np.full(len(texts), None, dtype=object)
-    ids[present] = made
+    ids[mask_of(texts.is_valid())] = made
     return pa.array(ids, pa.string())
+
+
+def _resolve_persons(
+    found: Subjects,
+    left: Mask,
+    identifiers: Texts,
+    numbers: Texts | None,
+    natural: Mask,
+    may_be_person: Mask,
+    key: PseudonymKey,
+) -> None:
+    """Decide the rows ``left`` without a good unified code; the other arguments hold those rows alone."""
+    own = check_resident(identifiers)
+    candidates, given = identifiers.blank(~own), identifiers.present.copy()
+    if numbers is not None:
+        others = normalise_codes(numbers)
+        given |= others.present & may_be_person
+        candidates = Texts.of(pc.coalesce(candidates.array, others.array))
+    real = check_resident(candidates)
+    persons = may_be_person & real
+    places = np.flatnonzero(left)
+    if persons.any():
+        found.persons[places[persons]] = True
+        made = _pseudonymise(candidates.array.filter(pa.array(persons)), key)
+        found.references = pc.replace_with_mask(found.references, pa.array(found.persons), made)
+
+    def report(reason: str, rows: Mask) -> None:
+        if rows.any():
+            whole = np.zeros(len(left), np.bool_)
+            whole[places[rows]] = True
+            found.problems.append((reason, whole))
+
+    report(Reason.SUBJECT_MISSING, ~given)
+    broken = given & ~persons
+    report(Reason.SUBJECT_PERSON_NUMBER, broken & own)
+    broken &= ~own
+    as_person = broken & may_be_person & (natural | ~identifiers.present)
+    for reason, rows in judge_resident_numbers(Texts.of(pc.coalesce(candidates.array, identifiers.array))):
+        report(reason, rows & as_person)
+    for reason, rows in judge_unified_codes(identifiers):
+        report(reason, rows & broken & ~as_person)
+
+
+def _take(texts: Texts, rows: Mask) -> Texts:
+    return Texts.of(texts.array.filter(pa.array(rows)))
+
+
+def _find_changed(before: Texts, after: Texts) -> Mask:
+    if before is after:
+        return np.zeros(len(before), np.bool_)
+    return mask_of(pc.not_equal(before.array, after.array))
+
+
+def _pseudonymise(numbers: pa.Array, key: PseudonymKey) -> pa.Array:
+    return pa.array([key.reference(number) for number in numbers.to_pylist()], pa.string())

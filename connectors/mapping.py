@@ -6,109 +6,72 @@ with its first reason. Good rows never pass through Python one by one.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.changes import find_deletions, revoke_deleted, split_deletions
 from connectors.department import Column, DatasetMapping
-from connectors.identity import Subjects, derive_ids, protect, resolve_subjects
-from connectors.reject_rows import Finding, build_rejects
+from connectors.identity import Subjects, resolve_registry, resolve_subjects
+from connectors.page import UNREADABLE, Page, Place
+from connectors.record_keys import RecordKeys
+from connectors.reject_rows import build_rejects
 from exchange_formats.cells import (
     DATE_FORMATS,
     Cells,
-    Mask,
-    compile_date_format,
-    mask_of,
+    Scale,
     read_booleans,
     read_codes,
     read_dates,
     read_decimals,
     read_instants,
     read_integers,
-    read_text,
 )
-from exchange_formats.conditions import kind_of, parse_condition
+from exchange_formats.condition_evaluation import Batch, Evaluator
+from exchange_formats.conditions import parse_condition
 from exchange_formats.datasets import Dataset, FieldSpec
+from exchange_formats.days import DateFormat
+from exchange_formats.dirt import Dirt
 from exchange_formats.errors import ConfigurationError
+from exchange_formats.field_rules import Broken, RowRules, check_text, describe_subjects
 from exchange_formats.manifests import Window
 from exchange_formats.periods import shanghai_date
 from exchange_formats.rejects import Reason
-from exchange_formats.subjects import PseudonymKey, normalise_identifiers
+from exchange_formats.subjects import PseudonymKey
+from exchange_formats.texts import Mask, Texts, mask_of
 
-#: Between the old parts of a superseded record's identity (``DatasetMapping.supersedes``).
-KEY_SEPARATOR = "|"
 #: The spool's column behind the dataset's own: the id of the record that this row replaces.
 SUPERSEDES = pa.field("supersedes", pa.string())
 
-#: Which reason of a row counts; the others follow in the catalogue's order of columns.
-_PRIORITY: Mapping[Reason, int] = {
-    Reason.CELL_TOO_LARGE: 0,
-    Reason.KEY_MISSING: 1,
-    Reason.CHANGE_UNKNOWN: 1,
-    Reason.SUBJECT_MALFORMED: 2,
-    Reason.SUBJECT_MISSING: 3,
-}
 _FACTORS: Mapping[tuple[str | None, str | None], Decimal] = {
     ("元", "万元"): Decimal(10_000),
     ("元", "分"): Decimal("0.01"),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MappedPage:
     """One page mapped, all in row order: good rows (the dataset's schema, then ``supersedes``) and rejects.
 
     ``deletions`` (``connectors.changes``) are neither yet: whether their records are known, landing finds out.
+    The good rows are put together when they are first asked for; who only looks for problems never pays for them.
     """
 
-    records: pa.RecordBatch
     rejects: pa.RecordBatch
     deletions: pa.RecordBatch
     normalised: Mapping[str, int]
+    good: int
+    assemble: Callable[[], pa.RecordBatch] = field(repr=False)
 
-
-@dataclass
-class _Page:
-    """What is known of the page being mapped."""
-
-    batch: pa.RecordBatch
-    texts: dict[str, pa.Array] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    normalised: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def rows(self) -> int:
-        return int(self.batch.num_rows)
-
-    def nulls(self) -> pa.Array:
-        return pa.nulls(self.rows, pa.string())
-
-    def take(self, cells: Cells, column: str | None, source: str | None, kind: str) -> None:
-        """Keep what reading one column found."""
-        self.normalised.update(cells.normalised)
-        for reason, rows in cells.problems:
-            self.find(reason, rows, column, source, kind)
-
-    def find(
-        self,
-        reason: Reason,
-        rows: Mask,
-        column: str | None,
-        source: str | None,
-        kind: str,
-        text: pa.Array | None = None,
-    ) -> None:
-        """Keep one problem of some rows; ``text`` is what is shown, masked, if not the source column itself."""
-        if rows.any():
-            shown = self.texts.get(source or "") if text is None else text
-            self.findings.append(Finding(reason, rows, column, source, shown, kind))
+    @cached_property
+    def records(self) -> pa.RecordBatch:
+        """The good rows."""
+        return self.assemble()
 
 
 class Mapper:
@@ -132,222 +95,222 @@ class Mapper:
         self._pseudonyms = pseudonyms
         self._until = window.until
         self._today = shanghai_date(window.until)
+        self._keys = RecordKeys((department, dataset.id), mapping, pseudonyms)
+        self._rules = RowRules(dataset)
         self._classifiers = _compile_classifiers(dataset, mapping)
-        self._connection = duckdb.connect(config={"threads": 1})
-        self._check()
+        self._formats: dict[str, tuple[DateFormat, ...]] = {}
+        self._scales: dict[str, Scale | None] = {}
+        self._compile_columns()
+        order = (*UNREADABLE, Reason.KEY_MISSING, Reason.CHANGE_UNKNOWN)
+        self._ranks = {str(reason): rank for rank, reason in enumerate(order)}
+        # A rule that holds on a day asks for that day's column (FieldSpec.valid_on).
+        self._order = sorted(dataset.columns, key=lambda name: dataset.columns[name].valid_on is not None)
 
     def close(self) -> None:
-        """Release the engine that classifies."""
-        self._connection.close()
+        """Nothing is held; kept for those who close what they opened."""
 
     def map(self, batch: pa.RecordBatch, *, origin: str, first_row: int, position: int) -> MappedPage:
         """Map one page; ``first_row`` is its place in ``origin``, ``position`` its place in the pull, both from 1."""
-        page = _Page(batch)
+        page = Page(batch)
         self._read_texts(page)
-        columns = {name: self._read_column(page, name, spec) for name, spec in self._dataset.columns.items()}
+        columns: dict[str, pa.Array] = {}
+        for name in self._order:
+            columns[name] = self._read_column(page, name, self._dataset.columns[name], columns)
         subjects = self._resolve_subjects(page, columns)
-        columns = self._reduce_names(page, columns, subjects.persons)
-        for name, sql in self._classifiers.items():
-            columns[name] = self._classify(columns, sql, page.rows)
-        keys = self._read_keys(page)
-        record_ids = self._derive_record_ids(keys, subjects.references, page)
-        self._check_required(page, columns)
+        self._reduce_names(page, columns, subjects.persons)
+        self._classify(columns, page.rows)
         instants = self._read_instants(page)
         deleted = self._read_changes(page, columns, instants)
-        columns |= {
-            "record_id": record_ids,
-            "subject_ref": subjects.references,
-            "source_updated_at": instants,
-            "row": pa.array(np.arange(position, position + page.rows), pa.int64()),
-            SUPERSEDES.name: self._read_superseded(page, keys, subjects.references),
-        }
-        arrays = [columns[name] for name in self.schema.names]
-        findings = sorted(page.findings, key=lambda finding: _PRIORITY.get(finding.reason, len(_PRIORITY)))
+        self._check_rows(page, columns, subjects.references)
+        findings = page.sort_findings(self._rank)
         wrong = np.zeros(page.rows, dtype=np.bool_)
         for finding in findings:
             wrong |= finding.rows
-        good = pa.array(~wrong)
         rejects = build_rejects(
             page.batch.select(list(self._mapping.source_columns)),
             findings,
+            np.flatnonzero(wrong),
             origin=origin,
             first_row=first_row,
             position=position,
-            identities=pa.table(
-                {"record_id": record_ids, "subject_ref": subjects.references, "key": self._show_keys(keys)}
-            ),
+            identities=self._keys.identify(page.texts, subjects.references, wrong),
             pseudonyms=self._pseudonyms,
         )
         rejects, deletions = split_deletions(rejects, findings, deleted, instants)
-        fields = [pa.field(f.name, f.type) for f in self.schema]
-        mapped = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)).filter(good)
-        records = pa.RecordBatch.from_arrays(mapped.columns, schema=self.schema)
-        return MappedPage(records, rejects, deletions, page.normalised)
+        columns |= {"subject_ref": subjects.references, "source_updated_at": instants}
+        good = page.rows - int(np.count_nonzero(wrong))
+        return MappedPage(
+            rejects, deletions, page.count_normalised(), good, lambda: self._assemble(page, columns, ~wrong, position)
+        )
 
-    def _check(self) -> None:
+    def _assemble(self, page: Page, columns: Mapping[str, pa.Array], good: Mask, position: int) -> pa.RecordBatch:
+        """The good rows, with their ids."""
+        references = columns["subject_ref"]
+        flags, whole = pa.array(good), bool(good.all())
+        made = {
+            "record_id": self._keys.derive(page.texts, references, good),
+            "row": pa.array(np.flatnonzero(good) + position, pa.int64()),
+            SUPERSEDES.name: self._keys.derive_superseded(page.texts, references, good),
+        }
+
+        def choose(column: pa.Array) -> pa.Array:
+            kept = column if whole else column.filter(flags)
+            return kept.dictionary_decode() if pa.types.is_dictionary(kept.type) else kept
+
+        arrays = [made[name] if name in made else choose(columns[name]) for name in self.schema.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _compile_columns(self) -> None:
         for name, column in self._mapping.columns.items():
             where = f"{self._department}.{self._dataset.id}.columns.{name}"
-            unit = self._dataset.fields[name].unit
-            if column.unit not in {None, unit} and (unit, column.unit) not in _FACTORS:
-                raise ConfigurationError(f"{where}: {column.unit} cannot be turned into {unit}")
-            for pattern in column.formats or ():
-                try:
-                    compile_date_format(pattern)
-                except ValueError as error:
-                    raise ConfigurationError(f"{where}: {error}") from error
+            spec = self._dataset.fields[name]
+            self._scales[name] = _find_scale(spec, column, where)
+            try:
+                self._formats[name] = tuple(DateFormat(pattern) for pattern in column.formats or DATE_FORMATS)
+            except ValueError as error:
+                raise ConfigurationError(f"{where}: {error}") from error
 
-    def _read_texts(self, page: _Page) -> None:
+    def _rank(self, reason: str, column: str | None) -> tuple[int, int]:
+        """Which reason of a row counts: what keeps it from being read, its subject, then the catalogue's columns."""
+        if reason in self._ranks:
+            return self._ranks[reason], 0
+        if column == "subject_id":
+            return len(self._ranks), reason == Reason.SUBJECT_TYPE
+        known = list(self._dataset.columns)
+        return len(self._ranks) + 1, known.index(column) if column in known else len(known)
+
+    def _read_texts(self, page: Page) -> None:
         """Clean text of every source column the mapping reads (the source vouches that they are there)."""
         for source in self._mapping.source_columns:
-            cells = read_text(page.batch.column(source), self._mapping.null_spellings)
-            page.texts[source] = cells.values
-            page.take(cells, None, source, "typed")
+            page.read_text(source, self._mapping.null_spellings)
+        for source in self._mapping.key:
+            absent = ~page.texts[source].present & ~page.find_unreadable(source)
+            page.find(Reason.KEY_MISSING, absent, Place(None, source, "typed"))
 
-    def _read_column(self, page: _Page, name: str, spec: FieldSpec) -> pa.Array:
+    def _read_column(self, page: Page, name: str, spec: FieldSpec, known: Mapping[str, pa.Array]) -> pa.Array:
         column = self._mapping.columns.get(name)
         if column is None or column.classify is not None:
             return pa.nulls(page.rows, spec.arrow_type)
         if column.value is not None:
-            constant = self._read_cells(pa.array([column.value]), column.model_copy(update={"codes": None}), spec)
+            plain = column.model_copy(update={"codes": None})
+            constant = self._read_cells(Texts.of(pa.array([column.value])), name, plain, spec, None)
             return constant.values.take(pa.array(np.zeros(page.rows, dtype=np.int64)))
         source = str(column.source)
-        cells = self._read_cells(page.texts[source], column, spec)
+        cells = self._read_cells(page.texts[source], name, column, spec, known.get(spec.valid_on or ""))
         coded = column.codes is not None or spec.codes is not None
-        page.take(cells, name, source, _kind_shown(spec, coded=coded))
+        page.take(cells, Place(name, source, _kind_shown(spec, coded=coded)))
         return cells.values
 
-    def _read_cells(self, text: pa.Array, column: Column, spec: FieldSpec) -> Cells:
+    def _read_cells(
+        self, texts: Texts, name: str, column: Column, spec: FieldSpec, days: pa.Array | None
+    ) -> Cells[pa.Array]:
         if spec.type == "date":
-            formats, sentinels = column.formats or DATE_FORMATS, self._mapping.sentinel_dates
-            return read_dates(text, formats, sentinels, self._today, may_be_future=spec.may_be_future)
+            sentinels = self._mapping.sentinel_dates
+            return read_dates(texts, self._formats[name], sentinels, self._today, may_be_future=spec.may_be_future)
         if spec.type == "integer":
-            return read_integers(text, spec.minimum, spec.maximum)
+            return read_integers(texts, spec.minimum, spec.maximum)
         if spec.type == "boolean":
-            return read_booleans(text, column.codes)
+            return read_booleans(texts, column.codes)
         if spec.type.startswith("decimal"):
-            factor = _FACTORS.get((spec.unit, column.unit), Decimal(1))
-            return read_decimals(text, spec.arrow_type, factor, spec.minimum, spec.maximum)
+            return read_decimals(texts, spec.arrow_type, self._scales[name], spec.minimum, spec.maximum)
         if column.codes is not None:
-            return read_codes(text, column.codes)
+            return read_codes(texts, column.codes)
         if spec.codes is not None:  # the source writes our codes, or their official Chinese names
-            return read_codes(text, {title: code for code, title in spec.codes.items()} | {c: c for c in spec.codes})
-        return Cells(text)
+            return read_codes(texts, {title: code for code, title in spec.codes.items()} | {c: c for c in spec.codes})
+        checked = check_text(texts, spec, days)
+        return Cells(checked.values.array, checked.problems, checked.normalised)
 
-    def _resolve_subjects(self, page: _Page, columns: Mapping[str, pa.Array]) -> Subjects:
+    def _resolve_subjects(self, page: Page, columns: Mapping[str, pa.Array]) -> Subjects:
         column = self._mapping.columns["subject_id"]
-        constant = pa.array([column.value], pa.string()).take(pa.array(np.zeros(page.rows, dtype=np.int64)))
-        codes = page.texts[column.source] if column.source else constant
+        codes = page.texts[column.source] if column.source else page.repeat(column.value)
         numbers = page.texts[column.person] if column.person else None
-        kind = columns.get("party_kind", page.nulls())
-        may_be_person = mask_of(pc.equal(kind, "natural_person"))
-        # Where nobody says what the party is, a person's number counts only if there is no code beside it.
-        unsaid = mask_of(pc.is_null(kind))
-        if numbers is not None:
-            unsaid &= mask_of(pc.or_(pc.is_null(codes), pc.is_null(numbers)))
-        may_be_person |= unsaid
-        subjects = resolve_subjects(codes, numbers, may_be_person, self._pseudonyms)
-        page.normalised.update(subjects.normalised)
-        shown = codes if numbers is None else pc.coalesce(codes, numbers)
+        if column.registry is not None:
+            subjects = resolve_registry(codes, column.registry)
+        else:
+            kinds = columns.get("party_kind", pa.nulls(page.rows, pa.string()))
+            if pa.types.is_dictionary(kinds.type):
+                natural = mask_of(pc.equal(kinds.dictionary, "natural_person").take(kinds.indices))
+            else:
+                natural = mask_of(pc.equal(kinds, "natural_person"))
+            # Where nobody says what the party is, a person's number counts only if there is no code beside it.
+            unsaid = mask_of(pc.is_null(kinds))
+            if numbers is not None:
+                unsaid &= ~(codes.present & numbers.present)
+            subjects = resolve_subjects(codes, numbers, natural, natural | unsaid, self._pseudonyms)
+        shown = codes if numbers is None else Texts.of(pc.coalesce(codes.array, numbers.array))
+        page.normalised += subjects.normalised
+        readable = ~(page.find_unreadable(column.source) | page.find_unreadable(column.person))
         for reason, rows in subjects.problems:
-            page.find(reason, rows, "subject_id", column.source, "identity", shown)
+            page.find(reason, rows & readable, Place("subject_id", column.source, "identity"), shown)
         return subjects
 
-    def _reduce_names(self, page: _Page, columns: dict[str, pa.Array], persons: Mask) -> dict[str, pa.Array]:
+    def _reduce_names(self, page: Page, columns: dict[str, pa.Array], persons: Mask) -> None:
         """A person's name is cut to its first character before anything is written."""
-        if persons.any():
-            for name, spec in self._dataset.columns.items():
-                if spec.sensitivity == "name":
-                    first = pc.utf8_slice_codeunits(columns[name], 0, 1)
-                    starred = pc.binary_join_element_wise(first, "*", "", null_handling="emit_null")
-                    columns[name] = pc.if_else(pa.array(persons), starred, columns[name])
-                    page.normalised["name_reduced"] += int((persons & mask_of(pc.is_valid(starred))).sum())
-        return columns
-
-    def _classify(self, columns: Mapping[str, pa.Array], sql: str, rows: int) -> pa.Array:
-        if not rows:
-            return pa.nulls(0, pa.string())
-        self._connection.register("page", pa.table(dict(columns)))
-        try:
-            found = self._connection.sql(sql).to_arrow_table().column(0).combine_chunks()
-        finally:
-            self._connection.unregister("page")
-        return found.cast(pa.string())
-
-    def _read_keys(self, page: _Page) -> dict[str, pa.Array]:
-        """The declared key's texts, the subject's own code normalised; a missing one is a problem."""
-        keys: dict[str, pa.Array] = {}
-        subject = self._mapping.columns["subject_id"].source
-        for source in self._mapping.key:
-            text = page.texts[source]
-            keys[source] = protect(normalise_identifiers(text) if source == subject else text, self._pseudonyms)
-            page.find(Reason.KEY_MISSING, mask_of(pc.is_null(text)), None, source, "typed")
-        return keys
-
-    def _read_party(self, page: _Page, references: pa.Array) -> list[pa.Array]:
-        if self._mapping.party is None:
-            return []
-        party = protect(normalise_identifiers(page.texts[self._mapping.party]), self._pseudonyms)
-        return [pc.coalesce(party, references)]
-
-    def _derive_record_ids(self, keys: Mapping[str, pa.Array], references: pa.Array, page: _Page) -> pa.Array:
-        return derive_ids((self._department, self._dataset.id), [*keys.values(), *self._read_party(page, references)])
-
-    def _read_superseded(self, page: _Page, keys: Mapping[str, pa.Array], references: pa.Array) -> pa.Array:
-        """Ids of the records that rows say they replace: their parts stand for the last ones of (key…, party)."""
-        if self._mapping.supersedes is None:
-            return page.nulls()
-        old = page.texts[self._mapping.supersedes]
-        chosen = pc.is_valid(old)
-        now = [column.filter(chosen).to_pylist() for column in (*keys.values(), *self._read_party(page, references))]
-        rows = []
-        for index, text in enumerate(old.filter(chosen).to_pylist()):
-            parts = [part.strip() for part in text.split(KEY_SEPARATOR)][-len(now) :]
-            kept = [column[index] for column in now[: len(now) - len(parts)]]
-            rows.append([*kept, *parts])
-        columns = [protect(pa.array([row[i] for row in rows], pa.string()), self._pseudonyms) for i in range(len(now))]
-        ids = derive_ids((self._department, self._dataset.id), columns)
-        return pc.replace_with_mask(page.nulls(), chosen, ids)
-
-    def _check_required(self, page: _Page, columns: Mapping[str, pa.Array]) -> None:
-        """A required value that is null although nothing was wrong with it."""
+        if not persons.any():
+            return
         for name, spec in self._dataset.columns.items():
-            if spec.required is True:
-                missing = mask_of(pc.is_null(columns[name]))
-                for finding in page.findings:
-                    if finding.column == name:
-                        missing &= ~finding.rows
-                column = self._mapping.columns.get(name)
-                page.find(Reason.REQUIRED_MISSING, missing, name, column.source if column else None, "typed")
+            if spec.sensitivity == "name":
+                first = pc.utf8_slice_codeunits(columns[name], 0, 1)
+                starred = pc.binary_join_element_wise(first, "*", "", null_handling="emit_null")
+                columns[name] = pc.if_else(pa.array(persons), starred, columns[name])
+                page.normalised.append((Dirt.NAME_REDUCED, persons & mask_of(pc.is_valid(starred))))
 
-    def _read_instants(self, page: _Page) -> pa.Array:
+    def _classify(self, columns: dict[str, pa.Array], rows: int) -> None:
+        """The first rule whose condition holds gives the code; a later column may ask for an earlier one."""
+        for name, rules in self._classifiers.items():
+            batch = Batch(columns, rows)
+            places = np.full(rows, -1, np.int32)
+            for place, (_, evaluator) in enumerate(rules):
+                places[(places < 0) & evaluator.holds(batch)] = place
+            codes = pa.array([code for code, _ in rules], pa.string())
+            columns[name] = pa.DictionaryArray.from_arrays(pa.array(places, mask=places < 0), codes)
+
+    def _check_rows(self, page: Page, columns: Mapping[str, pa.Array], references: pa.Array) -> None:
+        """The rules between the columns of a row."""
+        batch = Batch({**columns, **describe_subjects(references)}, page.rows)
+        broken = {name: page.find_unreadable(column.source) for name, column in self._mapping.columns.items()}
+        for finding in page.findings:
+            if finding.column is not None:
+                broken[finding.column] = broken[finding.column] | finding.rows
+        found = [*self._rules.find_other_types(batch), *self._rules.find_missing(batch, broken)]
+        found += self._rules.find_contradictions(batch)
+        for one in found:
+            self._find_broken(page, one)
+
+    def _find_broken(self, page: Page, one: Broken) -> None:
+        column = self._mapping.columns.get(one.column)
+        spec = self._dataset.fields[one.column]
+        kind = "identity" if spec.type == "subject" else _kind_shown(spec, coded=spec.codes is not None)
+        page.find(one.reason, one.rows, Place(one.column, column.source if column else None, kind))
+
+    def _read_instants(self, page: Page) -> pa.Array:
         watermark = self._mapping.watermark
         if watermark is None:
             return pa.nulls(page.rows, pa.timestamp("us", tz="UTC"))
         cells = read_instants(page.batch.column(watermark.field), page.texts[watermark.field], self._until)
-        page.take(cells, None, watermark.field, "typed")
+        page.take(cells, Place(None, watermark.field, "typed"))
         return cells.values
 
-    def _read_changes(self, page: _Page, columns: dict[str, pa.Array], instants: pa.Array) -> Mask:
+    def _read_changes(self, page: Page, columns: dict[str, pa.Array], instants: pa.Array) -> Mask:
         """Which rows delete their record; they are revoked."""
         changes = self._mapping.changes
         if changes is None:
             return np.zeros(page.rows, dtype=np.bool_)
-        deleted, unknown = find_deletions(page.texts[changes.field], changes)
-        page.find(Reason.CHANGE_UNKNOWN, unknown, None, changes.field, "code")
+        deleted, unknown = find_deletions(page.texts[changes.field].array, changes)
+        page.find(Reason.CHANGE_UNKNOWN, unknown, Place(None, changes.field, "code"))
         columns["revoked_on"] = revoke_deleted(columns["revoked_on"], deleted, instants)
         return deleted
 
-    def _show_keys(self, keys: Mapping[str, pa.Array]) -> pa.Array:
-        """The key as rejects show it: an identity that is part of it is cut to six characters."""
-        hidden = {self._mapping.columns["subject_id"].source, self._mapping.columns["subject_id"].person}
-        hidden |= {self._mapping.party}
-        shown = [
-            pc.binary_join_element_wise(pc.utf8_slice_codeunits(text, 0, 6), "***", "", null_handling="emit_null")
-            if source in hidden
-            else pc.utf8_slice_codeunits(text, 0, 80)
-            for source, text in keys.items()
-        ]
-        return pc.binary_join_element_wise(*shown, " | ", null_handling="replace", null_replacement="")
+
+def _find_scale(spec: FieldSpec, column: Column, where: str) -> Scale | None:
+    if column.yuan is not None:
+        return Scale(column.yuan, Dirt.CURRENCY_CONVERTED, rounded=True)
+    if column.unit in {None, spec.unit}:
+        return None
+    factor = _FACTORS.get((spec.unit, column.unit))
+    if factor is None:
+        raise ConfigurationError(f"{where}: {column.unit} cannot be turned into {spec.unit}")
+    return Scale(factor, Dirt.UNIT_CONVERTED)
 
 
 def _kind_shown(spec: FieldSpec, *, coded: bool) -> str:
@@ -356,15 +319,11 @@ def _kind_shown(spec: FieldSpec, *, coded: bool) -> str:
     return "code" if coded and spec.type == "string" else "typed"
 
 
-def _compile_classifiers(dataset: Dataset, mapping: DatasetMapping) -> dict[str, str]:
-    """SQL that classifies a page, by column; conditions were checked when the department was read."""
-    kinds = {name: kind_of(spec.type) for name, spec in dataset.columns.items()}
-    found: dict[str, str] = {}
-    for name, column in mapping.columns.items():
-        if column.classify:
-            cases = [
-                (parse_condition(rule.when, kinds).tree.sql(dialect="duckdb"), rule.code) for rule in column.classify
-            ]
-            branches = " ".join(f"WHEN {condition} THEN '{code}'" for condition, code in cases)
-            found[name] = f"SELECT CASE {branches} END AS code FROM page"
-    return found
+def _compile_classifiers(dataset: Dataset, mapping: DatasetMapping) -> dict[str, list[tuple[str, Evaluator]]]:
+    """The rules that classify a page, by column; conditions were checked when the department was read."""
+    kinds = dataset.condition_columns
+    return {
+        name: [(rule.code, Evaluator(parse_condition(rule.when, kinds))) for rule in column.classify]
+        for name, column in mapping.columns.items()
+        if column.classify
+    }

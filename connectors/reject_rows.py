@@ -9,22 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.sources import RejectedInput
-from exchange_formats.cells import Mask
-from exchange_formats.rejects import REJECTS, Reason, mask_value
+from exchange_formats.rejects import REJECTS, mask_value
 from exchange_formats.subjects import PseudonymKey
+from exchange_formats.texts import Mask, Places, Texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finding:
-    """One thing wrong in some ``rows`` of a page. ``text`` is the column as it was read, ``kind`` how it is masked."""
+    """One thing wrong in some ``rows`` of a page. ``text`` is the column as it was read, ``kind`` how it is masked.
 
-    reason: Reason
+    ``reason`` is a ``Reason`` or the id of a dataset's check.
+    """
+
+    reason: str
     rows: Mask
     column: str | None
     source: str | None
-    text: pa.Array | None
+    text: Texts | None
     kind: str
 
     def __str__(self) -> str:
@@ -32,50 +36,51 @@ class Finding:
         return f"{self.reason} {named}" if named else str(self.reason)
 
 
+@dataclass(frozen=True, eq=False)
+class Identities:
+    """What tells which record a broken row is: of the broken rows alone, in row order."""
+
+    record_ids: pa.Array
+    references: pa.Array
+    keys: pa.Array
+
+
 def build_rejects(
     page: pa.RecordBatch,
     findings: Sequence[Finding],
+    places: Places,
     *,
     origin: str,
     first_row: int,
     position: int,
-    identities: pa.Table,
+    identities: Identities,
     pseudonyms: PseudonymKey,
 ) -> pa.RecordBatch:
-    """One reject a broken row: its first reason counts, every reason is listed.
+    """One reject a broken row (``places``): its first reason counts, every reason is listed.
 
-    ``page`` holds the source columns the mapping reads; ``identities`` the columns
-    ``record_id``, ``subject_ref`` and ``key`` of the same rows.
+    ``page`` holds the source columns the mapping reads.
     """
-    broken = np.zeros(page.num_rows, dtype=np.bool_)
-    for finding in findings:
-        broken |= finding.rows
-    places = np.flatnonzero(broken)
-    chosen = pa.array(places, pa.int64())
-    raw, known = page.take(chosen).to_pylist(), identities.take(chosen).to_pylist()
-    rows = []
-    for place, cells, identity in zip(places.tolist(), raw, known, strict=True):
-        found = [finding for finding in findings if finding.rows[place]]
-        first = found[0]
-        value = first.text[place].as_py() if first.text is not None else None
-        rows.append(
-            {
-                "row": position + place,
-                "rows": 1,
-                "origin": origin,
-                "origin_row": first_row + place,
-                "reason": str(first.reason),
-                "column": first.column,
-                "source_column": first.source,
-                "value": None if value is None else mask_value(value, first.kind),
-                "record_id": identity["record_id"],
-                "subject_ref": identity["subject_ref"],
-                "key": identity["key"],
-                "fingerprint": fingerprint(json.dumps(cells, default=str, sort_keys=True), pseudonyms),
-                "detail": ", ".join(dict.fromkeys(str(finding) for finding in found)),
-            }
-        )
-    return pa.RecordBatch.from_pylist(rows, schema=REJECTS)
+    firsts, details, values = _gather(findings, page.num_rows, places)
+    columns = {
+        "row": position + places,
+        "rows": np.ones(len(places), np.int64),
+        "origin": [origin] * len(places),
+        "origin_row": first_row + places,
+        "reason": [str(first.reason) for first in firsts],
+        "column": [first.column for first in firsts],
+        "source_column": [first.source for first in firsts],
+        "value": values,
+        "record_id": identities.record_ids,
+        "subject_ref": identities.references,
+        "key": identities.keys,
+        "fingerprint": _fingerprint_rows(page.take(pa.array(places)), pseudonyms),
+        "detail": details,
+    }
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns.values(), REJECTS, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=REJECTS)
 
 
 def describe_input(item: RejectedInput, position: int, pseudonyms: PseudonymKey) -> pa.RecordBatch:
@@ -94,4 +99,41 @@ def describe_input(item: RejectedInput, position: int, pseudonyms: PseudonymKey)
 
 def fingerprint(text: str, pseudonyms: PseudonymKey) -> str:
     """A keyed digest: tells whether two rejected rows are the same one, and nothing else."""
-    return hmac.new(pseudonyms.secret, text.encode(), "sha256").hexdigest()[:32]
+    return hmac.digest(pseudonyms.secret, text.encode(), "sha256").hex()[:32]
+
+
+def _gather(
+    findings: Sequence[Finding], rows: int, places: Places
+) -> tuple[list[Finding], list[str], list[str | None]]:
+    """Of each broken row its first finding, all of them as text, and the first one's value, masked."""
+    index = np.zeros(rows, np.int64)
+    index[places] = np.arange(len(places))
+    found: list[list[Finding]] = [[] for _ in range(len(places))]
+    values: list[str | None] = [None] * len(places)
+    for finding in findings:
+        chosen = np.flatnonzero(finding.rows)
+        texts = None if finding.text is None else finding.text.array.take(pa.array(chosen)).to_pylist()
+        for order, place in enumerate(index[chosen].tolist()):
+            if not found[place] and texts is not None and texts[order] is not None:
+                values[place] = mask_value(texts[order], finding.kind)
+            found[place].append(finding)
+    names = {id(finding): str(finding) for finding in findings}
+    details = [", ".join(dict.fromkeys(names[id(finding)] for finding in each)) for each in found]
+    return [each[0] for each in found], details, values
+
+
+def _fingerprint_rows(rows: pa.RecordBatch, pseudonyms: PseudonymKey) -> list[str]:
+    """``fingerprint`` of each row: its columns' names and its cells, each with its length."""
+    pieces: list[pa.Array | str] = [json.dumps(rows.schema.names)]
+    for column in rows.columns:
+        text = column if pa.types.is_string(column.type) else _write(column)
+        length = pc.fill_null(pc.cast(pc.binary_length(text), pa.string()), "-")
+        pieces += [length, ":", pc.fill_null(text, "")]
+    joined = pc.binary_join_element_wise(*pieces, "").cast(pa.binary())
+    digest, secret = hmac.digest, pseudonyms.secret
+    return [digest(secret, text, "sha256").hex()[:32] for text in joined.to_pylist()]
+
+
+def _write(column: pa.Array) -> pa.Array:
+    """Typed cells of a database as text, each value in one way only."""
+    return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())

@@ -1,7 +1,5 @@
 """Subjects and their identifiers: unified codes, resident numbers, references, masks.
 
-Unified social credit code: GB 32100-2015 (18 characters; the 17th checks the
-organisation code, GB 11714; the 18th checks the whole). Resident number: GB 11643-1999.
 All batch functions are vectorised over Arrow string arrays.
 """
 
@@ -10,27 +8,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_UNIFIED_WEIGHTS = np.array([1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28], dtype=np.int32)
-_ORGANISATION_WEIGHTS = np.array([3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int32)
-_RESIDENT_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int32)
-_RESIDENT_CHECKS = np.frombuffer(b"10X98765432", dtype=np.uint8)
-_LENGTH = 18
+from exchange_formats.check_digits import ALPHABET, check_resident, check_unified
+from exchange_formats.texts import Mask, Texts
 
-#: byte → value in the code's 31-letter alphabet, -1 outside it.
-_UNIFIED_VALUES = np.full(256, -1, dtype=np.int32)
-_UNIFIED_VALUES[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(len(ALPHABET))
-#: GB 11714 counts letters from A=10 through Z=35, over the whole Latin alphabet.
-_ORGANISATION_VALUES = np.full(256, -1, dtype=np.int32)
-_ORGANISATION_VALUES[ord("0") : ord("9") + 1] = np.arange(10)
-_ORGANISATION_VALUES[ord("A") : ord("Z") + 1] = np.arange(10, 36)
-
+_SUBJECT_TYPES = ("enterprise", "natural_person", "social_organization", "public_institution", "government_agency")
 _FULL_WIDTH = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(94)} | {"\u3000": " "})
 
 
@@ -50,31 +38,14 @@ def narrow(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.replace_with_mask(array, wide, pa.array(narrowed, pa.string()))
 
 
-def check_unified_codes(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+def check_unified_codes(values: pa.Array | pa.ChunkedArray) -> Mask:
     """Which normalised codes are well formed: length, alphabet and both check digits (null → False)."""
-    letters, right = _letters(values)
-    digits = _UNIFIED_VALUES[letters]
-    well = right & (digits >= 0).all(axis=1)
-    check = (31 - (digits[:, :17] @ _UNIFIED_WEIGHTS) % 31) % 31
-    well &= check == digits[:, 17]
-    organisation = _ORGANISATION_VALUES[letters[:, 8:17]]
-    remainder = 11 - (organisation[:, :8] @ _ORGANISATION_WEIGHTS) % 11
-    # 10 is written X (value 33), 11 is written 0.
-    expected = np.where(remainder == 10, 33, np.where(remainder == 11, 0, remainder))
-    return np.asarray(well & (expected == organisation[:, 8]), dtype=np.bool_)
+    return check_unified(Texts.of(_contiguous(values)))
 
 
-def check_resident_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+def check_resident_numbers(values: pa.Array | pa.ChunkedArray) -> Mask:
     """Which normalised values are 18-digit resident numbers with a right check digit and a real birth month/day."""
-    letters, right = _letters(values)
-    digits = letters[:, :17].astype(np.int32) - ord("0")
-    numeric = right & ((digits >= 0) & (digits <= 9)).all(axis=1)
-    check = _RESIDENT_CHECKS[(np.where(numeric[:, None], digits, 0) @ _RESIDENT_WEIGHTS) % 11]
-    month = digits[:, 10] * 10 + digits[:, 11]
-    day = digits[:, 12] * 10 + digits[:, 13]
-    century = digits[:, 6] * 10 + digits[:, 7]
-    plausible = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (century >= 18) & (century <= 20)
-    return np.asarray(numeric & plausible & (check == letters[:, 17]), dtype=np.bool_)
+    return check_resident(Texts.of(_contiguous(values)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -94,7 +65,10 @@ class PseudonymKey:
 
 
 def subject_type(reference: str) -> str:
-    """The subject type a reference's prefix says (facts §6.1, GB 32100 positions 1–2)."""
+    """The subject type a reference's prefix says (facts §6.1, GB 32100 positions 1–2).
+
+    Another registry's subject (``xr_``) is taken for an enterprise (assumption).
+    """
     if reference.startswith("np_"):
         return "natural_person"
     prefix = reference[:2]
@@ -105,6 +79,29 @@ def subject_type(reference: str) -> str:
     if prefix in {"11", "13"}:
         return "government_agency"
     return "enterprise"
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectKinds:
+    """Of a batch of references: ``types`` (dictionary array of subject types) and ``individual_business`` (boolean)."""
+
+    types: pa.DictionaryArray
+    individual_business: pa.Array
+
+
+def classify_subjects(references: pa.Array) -> SubjectKinds:
+    """``subject_type`` and ``is_individual_business`` of every reference; null where it is."""
+    texts = Texts.of(references)
+    # Two letters decide; the table has an entry for every pair of bytes.
+    ends = len(texts.data) - 1
+    pairs = np.zeros(len(texts), np.uint16)
+    if ends > 0:
+        begins = np.minimum(texts.offsets[:-1], ends - 1)
+        pairs = texts.data[begins].astype(np.uint16) | (texts.data[begins + 1].astype(np.uint16) << 8)
+    absent = None if texts.present.all() else ~texts.present
+    places = pa.array(_kinds_of_pairs().take(pairs), pa.int8(), mask=absent)
+    business = pa.array(pairs == _pair("92"), pa.bool_(), mask=absent)
+    return SubjectKinds(pa.DictionaryArray.from_arrays(places, pa.array(_SUBJECT_TYPES)), business)
 
 
 def is_individual_business(reference: str) -> bool:
@@ -122,20 +119,21 @@ def mask_name(value: str) -> str:
     return value[:1] + "*" if value else value
 
 
+def _pair(prefix: str) -> int:
+    return int.from_bytes(prefix.encode(), "little")
+
+
+@cache
+def _kinds_of_pairs() -> npt.NDArray[np.int8]:
+    """Two leading bytes, as a little-endian number → place in ``_SUBJECT_TYPES``."""
+    table = np.full(1 << 16, _SUBJECT_TYPES.index("enterprise"), np.int8)
+    for first in ALPHABET:
+        for second in ALPHABET:
+            table[_pair(first + second)] = _SUBJECT_TYPES.index(subject_type(first + second))
+    table[_pair("np")] = _SUBJECT_TYPES.index("natural_person")
+    return table
+
+
 def _contiguous(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return array if pa.types.is_string(array.type) else array.cast(pa.string())
-
-
-def _letters(values: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """(n × 18 bytes, which rows are exactly 18 ASCII bytes); other rows read as zeros."""
-    array = _contiguous(values)
-    right = pc.fill_null(pc.equal(pc.binary_length(array), _LENGTH), fill_value=False)
-    chosen = array.filter(right)
-    mask = np.asarray(right.to_numpy(zero_copy_only=False), dtype=np.bool_)
-    letters = np.zeros((len(array), _LENGTH), dtype=np.uint8)
-    if len(chosen):
-        buffer = np.frombuffer(chosen.buffers()[2], dtype=np.uint8)
-        start = int(np.frombuffer(chosen.buffers()[1], dtype=np.int32)[chosen.offset])
-        letters[mask] = buffer[start : start + len(chosen) * _LENGTH].reshape(-1, _LENGTH)
-    return letters, mask

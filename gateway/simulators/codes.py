@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from exchange_formats.subjects import ALPHABET
+from exchange_formats.check_digits import ALPHABET
 
 _UNIFIED_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)

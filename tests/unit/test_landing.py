@@ -59,12 +59,12 @@ def test_every_row_is_accounted_for_when_a_pull_has_all_kinds(penalties: Landing
     rows = [penalty(1), penalty(2), penalty(2), penalty(3, CF_JDRQ="x"), penalty(4, CF_XDR_SHXYM="y")]
     landed = penalties.pull(rows, inputs=[RejectedInput("f.csv", 7, "row.undecodable", "not GB18030", rows=3)])
     assert landed.counts.model_dump() == {"read": 8, "landed": 2, "duplicates": 1, "rejected": 5, "revoked": 0}
-    assert landed.rejected_by_reason == {"row.undecodable": 3, "date.malformed": 1, "subject.malformed": 1}
+    assert landed.rejected_by_reason == {"row.undecodable": 3, "date.malformed": 1, "unified_code.length": 1}
     assert len(penalties.records()) == 2
     assert [(row["row"], row["rows"], row["reason"]) for row in penalties.rejects()] == [
         (1, 3, "row.undecodable"),
         (7, 1, "date.malformed"),
-        (8, 1, "subject.malformed"),
+        (8, 1, "unified_code.length"),
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.department import DatasetMapping
 from connectors.mapping import MappedPage, Mapper
-from exchange_formats.cells import MAXIMUM_CELL_BYTES
+from exchange_formats.cleaning import MAXIMUM_CELL_BYTES
 from exchange_formats.datasets import load_catalogue
 from exchange_formats.digests import derive_id
 from exchange_formats.errors import ConfigurationError
@@ -75,7 +75,10 @@ def test_row_is_typed_when_it_keeps_the_contract() -> None:
         ({"CF_JDRQ": "2026-05-03 10:00:00"}, "decided_on", date(2026, 5, 3), None),
         ({"CF_JDRQ": "2026-06-30"}, "decided_on", date(2026, 6, 30), None),
         ({"CF_NR_FK": "0.000001"}, "fine_yuan", Decimal("0.01"), "unit_converted"),
-        ({"CF_NR_FK": None}, "fine_yuan", None, None),
+        ({"CF_NR_FK": None, "CF_CFLB": "警告（书面）"}, "fine_yuan", None, None),
+        ({"CF_XDR_MC": "某\u00a0公司"}, "subject_name", "某 公司", "space"),
+        ({"CF_XDR_MC": "\ufeff某\u200b公司"}, "subject_name", "某公司", "invisible"),
+        ({"CF_JDRQ": "2026-05-03 10:20:30"}, "decided_on", date(2026, 5, 3), "time_dropped"),
         ({"CF_CFLB": "警告(书面)"}, "kind", "warning", None),
         ({"CF_XDR_SHXYM": "91330100ma9yyyy09q"}, "subject_ref", CODES[0], "code_normalised"),
         ({"CF_XDR_SHXYM": "９１３３０１００MA9YYYY09Q "}, "subject_ref", CODES[0], "full_width"),
@@ -96,7 +99,7 @@ def test_value_is_normalised_and_counted_when_it_is_dirty(
     [
         ({"CF_JDRQ": "2026-02-30"}, "date.malformed", "decided_on", "2026-02-30"),
         ({"CF_JDRQ": "00:00;00"}, "date.malformed", "decided_on", "00:00;00"),
-        ({"CF_JDRQ": "1026-05-01"}, "date.malformed", "decided_on", "1026-05-01"),
+        ({"CF_JDRQ": "1026-05-01"}, "date.range", "decided_on", "1026-05-01"),
         ({"CF_JDRQ": "张三"}, "date.malformed", "decided_on", "**"),
         ({"CF_JDRQ": "2026-07-01"}, "date.future", "decided_on", "2026-07-01"),
         ({"CF_JDRQ": None}, "required.missing", "decided_on", None),
@@ -108,8 +111,19 @@ def test_value_is_normalised_and_counted_when_it_is_dirty(
         ({"CF_CFLB": "没收"}, "code.unknown", "kind", "没收"),
         ({"CF_WSH": None}, "key.missing", None, None),
         ({"CF_XDR_SHXYM": None}, "subject.missing", "subject_id", None),
-        ({"CF_XDR_SHXYM": "91330100MA9YYYY09R"}, "subject.malformed", "subject_id", "913301************"),
-        ({"CF_XDR_SHXYM": "330183000123456"}, "subject.malformed", "subject_id", "330183*********"),
+        ({"CF_XDR_SHXYM": "91330100MA9YYYY09R"}, "unified_code.check_digit", "subject_id", "913301************"),
+        ({"CF_XDR_SHXYM": "91330100MA9YYYYO9Q"}, "unified_code.alphabet", "subject_id", "913301************"),
+        ({"CF_XDR_SHXYM": "91330100MA9YYYY19Q"}, "unified_code.organisation", "subject_id", "913301************"),
+        ({"CF_XDR_SHXYM": "330183000123456"}, "unified_code.registration_number", "subject_id", "330183*********"),
+        ({"CF_XDR_SHXYM": "330226************"}, "unified_code.masked", "subject_id", "330226************"),
+        ({"CF_XDR_SHXYM": "锟斤拷"}, "text.mojibake", None, None),
+        ({"CF_XDR_MC": "某\ufffd公司"}, "text.mojibake", None, None),
+        ({"CF_XDR_MC": "ÕãÄÄ公司"}, "text.mojibake", None, None),
+        ({"CF_WSH": "号\x001"}, "text.control", None, None),
+        ({"CF_XDR_MC": "某" * 201}, "text.too_long", "subject_name", "某*"),
+        ({"CF_NR_FK": None}, "required.condition", "fine_yuan", None),
+        ({"CX_RQ": "2026-04-30"}, "penalty.revocation_order", "revoked_on", "2026-04-30"),
+        ({"CF_XDR_LB": "自然人"}, "penalty.party", "party_kind", "自然人"),
         ({"updateTime": None}, "source_time.missing", None, None),
         ({"updateTime": "2026-06-01 00:00;00"}, "source_time.malformed", None, "2026-06-01 00:00;00"),
         ({"updateTime": "2026-06-30 18:00:01"}, "source_time.future", None, "2026-06-30 18:00:01"),
@@ -132,8 +146,8 @@ def test_ten_megabyte_cell_is_rejected_and_its_neighbour_lands_when_they_come_to
 
 def test_row_is_one_reject_that_lists_every_reason_when_it_breaks_several() -> None:
     reject = bad(penalty(CF_JDRQ="x", CF_NR_FK="y", CF_XDR_SHXYM="z"))
-    assert reject["reason"] == "subject.malformed"
-    assert reject["detail"] == "subject.malformed subject_id, number.malformed fine_yuan, date.malformed decided_on"
+    assert reject["reason"] == "unified_code.length"
+    assert reject["detail"] == "unified_code.length subject_id, number.malformed fine_yuan, date.malformed decided_on"
 
 
 def test_future_date_lands_when_the_column_may_lie_in_the_future() -> None:
@@ -206,10 +220,10 @@ def test_person_is_a_pseudonym_with_a_reduced_name_when_the_party_is_natural() -
 @pytest.mark.parametrize(
     ("kind", "code", "reason"),
     [
-        ("法人", "913301", "subject.malformed"),
+        ("法人", "913301", "unified_code.length"),
         ("法人", None, "subject.missing"),
-        ("个体工商户", RESIDENT, "subject.malformed"),
-        (None, "913301", "subject.malformed"),
+        ("个体工商户", RESIDENT, "subject.person_number"),
+        (None, "913301", "unified_code.length"),
     ],
 )
 def test_organisation_never_becomes_its_representative_when_its_code_is_broken(
@@ -226,10 +240,20 @@ def test_lone_number_is_a_person_when_nobody_says_what_the_party_is() -> None:
     assert good(penalty(CF_XDR_LB=None, CF_XDR_SHXYM=RESIDENT))["subject_ref"] == KEY.reference(RESIDENT)
 
 
-def test_masked_number_is_rejected_masked_when_a_source_hides_it() -> None:
-    reject = bad(penalty(CF_XDR_LB="自然人", CF_XDR_SHXYM=None, CF_XDR_ZJHM="330226199001011234"))
-    assert (reject["reason"], reject["value"]) == ("subject.malformed", mask_identity("330226199001011234"))
-    assert "199001011234" not in str(reject)
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("330226199001011234", "resident_number.check_digit"),
+        ("330226199013011234", "resident_number.birth_date"),
+        ("33022619900101123Y", "resident_number.alphabet"),
+        ("330226900101123", "resident_number.length"),
+        ("330226************", "resident_number.masked"),
+    ],
+)
+def test_number_is_rejected_masked_and_for_its_reason_when_it_is_none(number: str, reason: str) -> None:
+    reject = bad(penalty(CF_XDR_LB="自然人", CF_XDR_SHXYM=None, CF_XDR_ZJHM=number))
+    assert (reject["reason"], reject["value"]) == (reason, mask_identity(number))
+    assert number[6:] not in str(reject) or number.endswith("*")
 
 
 def test_reject_never_shows_a_number_when_it_is_the_key() -> None:

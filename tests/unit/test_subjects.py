@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.cn import ric, uscc
 
+from exchange_formats.check_digits import ALPHABET
 from exchange_formats.subjects import (
-    ALPHABET,
     PseudonymKey,
     check_resident_numbers,
     check_unified_codes,

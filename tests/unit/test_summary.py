@@ -38,7 +38,7 @@ def put_outcome(lake: Lake, dataset: str, minutes: int, counts: Counts | None, e
         window=Window(until=BEGAN),
         result="failed" if error else "landed",
         counts=counts,
-        rejected_by_reason={"subject.malformed": counts.rejected} if counts and counts.rejected else {},
+        rejected_by_reason={"unified_code.length": counts.rejected} if counts and counts.rejected else {},
         error=error,
         started_at=finished,
         finished_at=finished,
@@ -58,11 +58,11 @@ def test_newest_outcome_of_each_dataset_counts_when_there_are_several(tmp_path: 
     (row,) = read_collections(lake, [DEPARTMENT], since=BEGAN)
     assert row.counts == Counts(read=17, landed=10, duplicates=5, rejected=2)
     assert row.counts.balance()
-    assert (row.datasets, row.rejected_by_reason, row.in_lake) == (3, {"subject.malformed": 2}, 0)
+    assert (row.datasets, row.rejected_by_reason, row.in_lake) == (3, {"unified_code.length": 2}, 0)
     shown = text(show_collections([row]))
     assert "省生态环境厅" in shown
     assert "incident: 没有表 no such table" in shown
-    assert "主体代码错误 2" in shown
+    assert "统一社会信用代码不是18位 2" in shown
 
 
 def test_newest_run_is_shown_with_its_receipt_when_it_is_published(tmp_path: Path) -> None:
