@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from exchange_formats.errors import SkippableError
 from exchange_formats.messages.envelope import CONTENT_TYPE, CloudEvent, InboundEvent, participant_source
@@ -24,6 +25,7 @@ from exchange_formats.rejects import Title
 MAXIMUM_DEPTH: Final = 32
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}|\[key\]")
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
 
@@ -117,8 +119,7 @@ def decode_message(spec: MessageSpec, body: bytes) -> CloudEvent | InboundEvent:
         event = event_model(spec).model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"])) or "body"
-        raise BrokenMessageError(MessageFault.INVALID, place, first["msg"]) from None
+        raise BrokenMessageError(MessageFault.INVALID, _show_place(first["loc"]), _show_fault(first)) from None
     assert isinstance(event, CloudEvent | InboundEvent)  # noqa: S101 — what a structured type's model is
     return event
 
@@ -156,6 +157,16 @@ def decode_incoming(message: Incoming) -> InboundEvent:
     if owner != message.user_id or event.source != participant_source(message.user_id):
         raise BrokenMessageError(MessageFault.SENDER_MISMATCH, "source")
     return event
+
+
+def _show_place(path: tuple[int | str, ...]) -> str:
+    """A path with dots; a key that is no name of ours may be anything, a person's number too, and is not shown."""
+    return ".".join(str(key) if isinstance(key, int) or _NAME.fullmatch(key) else "?" for key in path) or "body"
+
+
+def _show_fault(error: ErrorDetails) -> str:
+    """Pydantic's words, which quote the value in one case only."""
+    return "no such kind" if error["type"] == "union_tag_invalid" else error["msg"]
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

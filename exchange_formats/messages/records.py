@@ -10,12 +10,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from exchange_formats.datasets import ColumnName, Identifier
 from exchange_formats.manifests import Sha256
 from exchange_formats.messages.parties import Subject, route
-from exchange_formats.messages.texts import Contract, Frozen, MessageData, SequenceNumber, Text
+from exchange_formats.messages.texts import Contract, Frozen, MessageData, SequenceNumber, Text, refuse_numbers
 
 RECORD_WITHDRAWN: Final = "cn.credit.record.withdrawn.v1"
 RECORD_CORRECTED: Final = "cn.credit.record.corrected.v1"
@@ -24,7 +24,7 @@ WITHDRAWAL_DAYS: Final = 3
 WITHDRAWAL_BASIS: Final = "行政处罚法 48"
 MAXIMUM_CHANGES: Final = 50
 
-RecordId = Annotated[str, Field(pattern=r"^[0-9a-zA-Z_.-]{1,64}$")]
+RecordId = Annotated[str, Field(pattern=r"^[0-9a-zA-Z_.-]{1,64}$"), AfterValidator(refuse_numbers)]
 
 
 class RecordNotice(MessageData):

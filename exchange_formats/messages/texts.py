@@ -60,7 +60,8 @@ def refuse_controls(text: str) -> str:
 
 def _check_reference(reference: str) -> str:
     if not _REFERENCE.fullmatch(reference):
-        raise ValueError(f"neither a unified code nor a person's reference: {mask_identity(reference)}")
+        # Not shown, not even in part: it may be anything, a name too.
+        raise ValueError("neither a unified code nor a person's reference")
     # No resident number begins with 9, as all businesses do: an all-digit company code is never taken for a person's.
     if _NUMBER.fullmatch(reference) and _is_resident_number(reference):
         raise ValueError(f"a resident number is not a reference: {mask_identity(reference)}")
