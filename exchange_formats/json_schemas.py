@@ -80,11 +80,6 @@ def render_value(spec: FieldSpec, text: str) -> str | int | bool:
     return text == "true" if spec.type == "boolean" else text
 
 
-def render_example(dataset: Dataset) -> Mapping[str, Any]:
-    """One record made of the catalogue's examples; fields without an example are left out."""
-    return {name: render_value(spec, spec.example) for name, spec in dataset.fields.items() if spec.example}
-
-
 def _json_type(spec: FieldSpec) -> str:
     return "decimal" if spec.type.startswith("decimal") else spec.type
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.reference import assumptions, schemas
+from gateway.reference import assumptions, formats_page, schemas, templates
 
 ROOT: Final = Path(__file__).parents[2]
 #: Path below the root → content. Each renderer owns its paths alone.
@@ -16,9 +16,12 @@ RENDERERS: Final[tuple[Callable[[], Rendered], ...]] = (
     schemas.render_editor_schemas,
     schemas.render_dataset_schemas,
     schemas.render_arrow_schemas,
+    schemas.render_message_schemas,
+    formats_page.render_pages,
+    templates.render_templates,
 )
 #: Folders that hold nothing but generated files: what nobody renders any more is stale there.
-OWNED: Final = ("docs/schema/datasets", "docs/schema/arrow")
+OWNED: Final = ("docs/schema/datasets", "docs/schema/arrow", "docs/schema/messages", "docs/templates")
 
 
 def render_all() -> Rendered:

@@ -11,16 +11,9 @@ import pyarrow as pa
 from connectors.department import Department
 from exchange_formats.datasets import Dataset, load_contracts
 from exchange_formats.json_schemas import DIALECT, render_dataset
-
-
-def dataset_schema_path(dataset: Dataset) -> str:
-    """Where the JSON Schema of one record stands."""
-    return f"docs/schema/datasets/{dataset.contract}.schema.json"
-
-
-def arrow_schema_path(dataset: Dataset) -> str:
-    """Where the Arrow schema of a landed part stands."""
-    return f"docs/schema/arrow/{dataset.contract}.arrows"
+from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.schemas import message_schema
+from gateway.reference.paths import arrow_schema_path, dataset_schema_path, message_schema_path
 
 
 def render_editor_schemas() -> Mapping[str, bytes]:
@@ -36,6 +29,11 @@ def render_editor_schemas() -> Mapping[str, bytes]:
 def render_dataset_schemas() -> Mapping[str, bytes]:
     """One record of every contract as JSON Schema 2020-12."""
     return {dataset_schema_path(found): _encode(render_dataset(found)) for found in load_contracts().values()}
+
+
+def render_message_schemas() -> Mapping[str, bytes]:
+    """Every message type as JSON Schema 2020-12."""
+    return {message_schema_path(found): _encode(message_schema(found)) for found in MESSAGES.values()}
 
 
 def render_arrow_schemas() -> Mapping[str, bytes]:

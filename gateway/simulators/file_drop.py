@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -21,6 +19,7 @@ from gateway.simulators.file_dirt import Row, soil
 from gateway.simulators.records import DepartmentRecords, Penalty, Standing
 from gateway.simulators.tables import Cell, Column, SourceTable
 from gateway.simulators.universe import Universe
+from gateway.workbooks import encode_workbook
 
 FORMATS = {
     "profile": "xlsx",
@@ -31,9 +30,6 @@ FORMATS = {
     "honour": "xlsx",
 }
 _REPEAT_EVERY = 45
-# ZIP members carry no time of their own: the same rows are the same bytes.
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-_MODIFIED = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +158,4 @@ def _write_xlsx(headers: list[str], rows: Sequence[Row]) -> bytes:
     sheet.append(headers)
     for row in rows:
         sheet.append(list(row.values()))
-    raw = io.BytesIO()
-    workbook.save(raw)
-    return _strip_times(raw)
-
-
-def _strip_times(raw: io.BytesIO) -> bytes:
-    """The same workbook without the clock readings openpyxl puts into it."""
-    stripped = io.BytesIO()
-    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(stripped, "w", zipfile.ZIP_DEFLATED) as target:
-        for member in sorted(source.namelist()):
-            content = source.read(member)
-            if member == "docProps/core.xml":
-                content = _MODIFIED.sub(rb"\g<1>1980-01-01T00:00:00Z", content)
-            target.writestr(zipfile.ZipInfo(member, _ZIP_EPOCH), content, zipfile.ZIP_DEFLATED)
-    return stripped.getvalue()
+    return encode_workbook(workbook)

@@ -10,7 +10,7 @@ import pytest
 
 from exchange_formats.datasets import load_contracts
 from gateway.reference.documents import OWNED, ROOT, Rendered, find_stale, render_all, write
-from gateway.reference.schemas import arrow_schema_path
+from gateway.reference.paths import arrow_schema_path
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 from exchange_formats.condition_schemas import render_condition
 from exchange_formats.conditions import parse_condition
 from exchange_formats.datasets import Dataset, load_contracts
-from exchange_formats.json_schemas import render_dataset, render_example
+from exchange_formats.json_schemas import render_dataset
+from gateway.reference.examples import build_example
 
 KINDS = {"kind": "string", "level": "string", "deaths": "number", "is_late": "boolean", "on_day": "date"}
 TYPES = {"kind": "string", "level": "string", "deaths": "integer", "is_late": "boolean", "on_day": "date"}
@@ -83,7 +84,7 @@ def test_schema_is_sound_when_rendered_of_the_catalogue(contract: str) -> None:
 @pytest.mark.parametrize("contract", load_contracts())
 def test_record_of_examples_is_valid_when_all_fields_have_one(contract: str) -> None:
     dataset = load_contracts()[contract]
-    record = render_example(dataset)
+    record = build_example(dataset)
     assert record
     assert errors_of(record, dataset) == []
     assert errors_of({**record, "no_such_column": "1"}, dataset) == ["$"]
@@ -93,7 +94,7 @@ def test_record_of_examples_is_valid_when_all_fields_have_one(contract: str) -> 
 def test_record_is_refused_when_a_required_value_is_missing_or_null(contract: str) -> None:
     dataset = load_contracts()[contract]
     for name in (name for name, spec in dataset.fields.items() if spec.required is True):
-        record = dict(render_example(dataset))
+        record = dict(build_example(dataset))
         assert errors_of({**record, name: None}, dataset), name
         del record[name]
         assert errors_of(record, dataset), name

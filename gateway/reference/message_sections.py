@@ -1,0 +1,129 @@
+"""The reference page's sections about messages: one section a type, and the promise about versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.schemas import message_schema
+from exchange_formats.messages.specs import MessageSpec
+from exchange_formats.messages.submissions import RECORDS_SUBMITTED
+from gateway.reference.markdown import BREAK, Tongue, code, fold, link, table
+from gateway.reference.paths import message_schema_path
+
+
+def render_messages(tongue: Tongue) -> Iterator[str]:
+    """An overview of both directions, then one section a type."""
+    for direction, zh, en in (
+        ("outbound", "网关发出(交换机 `credit.results`):", "From the gateway (exchange `credit.results`):"),
+        ("inbound", "参与方发来(交换机 `credit.inbound`):", "To the gateway (exchange `credit.inbound`):"),
+    ):
+        if found := [one for one in MESSAGES.values() if one.direction == direction]:
+            yield from (tongue.say(zh, en), "", *_render_overview(found, tongue), "")
+    yield from (*_render_parameters(tongue), "")
+    for message in MESSAGES.values():
+        yield from (*_render_message(message, tongue), "")
+
+
+def link_submission(tongue: Tongue) -> str:
+    """A link to the message that carries records to the gateway."""
+    message = MESSAGES[RECORDS_SUBMITTED]
+    return link(_heading(message, tongue), message.name)
+
+
+def _heading(message: MessageSpec, tongue: Tongue) -> str:
+    return f"{message.name} v{message.version} {tongue.say(message.title, message.title_en)}"
+
+
+def _render_overview(messages: list[MessageSpec], tongue: Tongue) -> list[str]:
+    head = tongue.say("消息 | 路由键 | 含义", "message | routing key | meaning").split(" | ")
+    person = tongue.say("(自然人另加 `.person`)", "(about natural persons: and `.person`)")
+    return table(
+        head,
+        (
+            (
+                link(_heading(one, tongue), one.name),
+                code(one.key) + (f" {person}" if one.may_be_person else ""),
+                tongue.say(one.description, one.description_en),
+            )
+            for one in messages
+        ),
+    )
+
+
+def _render_parameters(tongue: Tongue) -> list[str]:
+    parameters = {name: found for one in MESSAGES.values() for name, found in one.parameters.items()}
+    head = tongue.say("路由键的部分 | 含义 | 格式 | 例", "part of a key | meaning | pattern | example").split(" | ")
+    return table(
+        head,
+        (
+            (code("{" + name + "}"), tongue.say(one.title, one.title_en), code(one.pattern), code(one.example))
+            for name, one in parameters.items()
+        ),
+    )
+
+
+def _render_message(message: MessageSpec, tongue: Tongue) -> Iterator[str]:
+    yield from (f"### {_heading(message, tongue)}", "")
+    yield from (tongue.say(message.description, message.description_en), "")
+    path = message_schema_path(message)
+    yield f"- **type** {code(message.type)} · [JSON Schema]({path.removeprefix('docs/')})"
+    yield f"- **source** {code(message.source)} · **subject** {code(message.subject)}"
+    most = f"{message.maximum_bytes // 1024:,} KiB"
+    yield f"- {code(message.content_type)} · {tongue.say(f'至多 {most}', f'at most {most}')}"
+    yield ""
+    schema = message_schema(message)
+    binary = message.mode == "binary"
+    fields = schema if binary else _resolve(schema["properties"]["data"], schema)
+    first = tongue.say("属性", "attribute") if binary else tongue.say("data 的字段", "field of data")
+    head = first, *tongue.say("含义 | 类型 | 必有 | 限定", "meaning | type | always there | bounds").split(" | ")
+    yield from (*table(head, _list_fields(fields, schema, "", tongue)), "")
+    example = json.loads(message.example().model_dump_json(exclude_none=True))
+    shown = json.dumps(example, ensure_ascii=False, indent=1)
+    yield from fold(tongue.say("示例(data)", "example (data)"), ["```json", shown, "```"])
+
+
+def _list_fields(
+    node: Mapping[str, Any], root: Mapping[str, Any], prefix: str, tongue: Tongue
+) -> Iterator[tuple[str, ...]]:
+    """Every field below ``node``, nested ones by their path (``results[].reasons[].points``)."""
+    for name, found in node.get("properties", {}).items():
+        shape = _resolve(found, root)
+        path = f"{prefix}{name}"
+        inner = shape
+        while "items" in inner:
+            path += "[]"
+            inner = _resolve(inner["items"], root)
+        always = tongue.say("是", "yes") if name in node.get("required", ()) else ""
+        kind = "object" if "properties" in inner else str(inner.get("type", ""))
+        meaning = tongue.say(found.get("title", ""), found.get("description", ""))
+        yield code(path), meaning, kind, always, BREAK.join(_say_bounds(shape, inner))
+        if "properties" in inner:
+            yield from _list_fields(inner, root, f"{path}.", tongue)
+
+
+def _resolve(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference; of a value that may be null take the value."""
+    if "$ref" in node:
+        return _resolve(root["$defs"][node["$ref"].rpartition("/")[2]], root)
+    choices = [choice for choice in node.get("anyOf", ()) if choice.get("type") != "null"]
+    return _resolve(choices[0], root) if len(choices) == 1 else node
+
+
+def _say_bounds(shape: Mapping[str, Any], inner: Mapping[str, Any]) -> Iterator[str]:
+    if "items" in shape and ("minItems" in shape or "maxItems" in shape):
+        yield f"{shape.get('minItems', 0)}–{shape.get('maxItems', '')}"
+    if "const" in inner:
+        yield code(json.dumps(inner["const"], ensure_ascii=False))
+    if "enum" in inner:
+        yield " ".join(code(str(value)) for value in inner["enum"])
+    if "format" in inner:
+        yield str(inner["format"])
+    if "pattern" in inner:
+        yield code(inner["pattern"])
+    if "maxLength" in inner:
+        yield f"≤ {inner['maxLength']}"
+    if "minimum" in inner:
+        yield f"≥ {inner['minimum']}"
