@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connectors.department import Column, DatasetMapping, Files
-from exchange_formats.cells import normalise_word
 from exchange_formats.datasets import Dataset
+from exchange_formats.dirt import normalise_word
 from exchange_formats.errors import FatalError
 
 _SHOWN = 20

@@ -27,6 +27,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "status": "stack",
         "demo": "demo",
         "check": "check",
+        "validate": "validate",
         "collect": "collect",
         "score": "score",
         "publish": "publish",
