@@ -132,7 +132,7 @@ class LineBlocks:
         """
         self._fill(self._wanted)
         while not (end := self._find_end()):
-            if not self._waiting:
+            if not self._waiting and self._ended:
                 return None
             if len(self._waiting) > limits.LINE.most:
                 self._skip_line()
@@ -156,6 +156,7 @@ class LineBlocks:
 
     def _fill(self, size: int) -> None:
         pieces, held = [self._waiting], len(self._waiting)
+        size = size if self._began else max(size, 4)  # a whole byte order mark
         while held < size and not self._ended:
             piece = self._file.read(size - held)
             self._ended = not piece

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from connectors.department import DatasetMapping
 from exchange_formats.errors import FatalError
 
@@ -34,6 +36,13 @@ def check_columns(origin: str, found: Sequence[str], mapping: DatasetMapping, *,
             hint="map them, list them under 'ignore', or set 'on_unknown_column: report'",
         )
     return tuple(unknown)
+
+
+def is_plain(kind: pa.DataType) -> bool:
+    """Whether a typed column holds what a cell can be: text, numbers, booleans, dates and times."""
+    types = pa.types
+    checks = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
+    return any(check(kind) for check in (*checks, types.is_date, types.is_timestamp, types.is_decimal))
 
 
 def _name(columns: Sequence[str]) -> str:

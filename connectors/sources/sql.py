@@ -24,7 +24,7 @@ from adbc_driver_postgresql import dbapi as postgresql
 
 from connectors.connection import Connection
 from connectors.department import DatasetMapping, SqlSource, Table
-from connectors.sources.contract import check_columns
+from connectors.sources.contract import check_columns, is_plain
 from connectors.sources.failures import explain_login, explain_sql_state, time_out
 from connectors.sources.model import PAGE_ROWS, RejectedInput, SourcePage
 from connectors.sources.patience import PatienceError, Worker
@@ -191,18 +191,13 @@ class SqlReader:
         arrays = []
         for field, array in zip(batch.schema, batch.columns, strict=True):
             plain = array.storage if isinstance(array, pa.ExtensionArray) else array
-            if not _is_plain(plain.type):
+            if not is_plain(plain.type):
                 raise FatalError(
                     f"列类型不支持 / table {self._table.name}: column '{field.name}' is a {field.type}",
                     hint="offer a view that casts it to text",
                 )
             arrays.append(plain)
         return pa.record_batch(arrays, names=batch.schema.names)
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    checks = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-    return any(check(kind) for check in (*checks, pa.types.is_date, pa.types.is_timestamp, pa.types.is_decimal))
 
 
 def _address(connection: Connection) -> str:
