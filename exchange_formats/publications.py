@@ -38,6 +38,8 @@ class Totals(_Frozen):
     results: Count = 0
     withdrawn: Count = 0
     raised: Count = 0
+    updated: Count = 0
+    escalated: Count = 0
     cleared: Count = 0
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exchange_formats.messages import CLEARED, EVALUATED, RAISED, WITHDRAWN
+from exchange_formats.messages import EVALUATED, WITHDRAWN
+from exchange_formats.messages.warning_log import WARNING_EVENTS
 
 
 class _Lenient(BaseModel):
@@ -32,11 +33,18 @@ class ReceivedData(_Lenient):
     """What ordering and counting need of a message's data."""
 
     domain: str
-    as_of: date
+    #: Of a run; what a department did about a warning has none.
+    as_of: date | None = None
     sequence: Annotated[int, Field(ge=1)]
     correction: bool = False
     results: tuple[ReceivedResult, ...] = ()
     warning: ReceivedWarning | None = None
+
+    @model_validator(mode="after")
+    def _check_day(self) -> Self:
+        if self.as_of is None and (self.results or self.correction):
+            raise ValueError("results and corrections need as_of")
+        return self
 
 
 class ReceivedEvent(_Lenient):
@@ -52,7 +60,7 @@ class _KnownEvent(ReceivedEvent):
     data: ReceivedData
 
 
-_KNOWN = (EVALUATED, WITHDRAWN, RAISED, CLEARED)
+_KNOWN = frozenset({EVALUATED, WITHDRAWN, *WARNING_EVENTS})
 
 
 def read_event(body: bytes) -> tuple[ReceivedEvent, ReceivedData | None]:

@@ -54,6 +54,15 @@ class RunFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedWarning:
+    """A warning that stands, and what it was in the baseline."""
+
+    warning: Warning_
+    previous_level: str
+    previous_records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Titled:
     """Title and legal basis of something a result names by id."""
 
@@ -125,13 +134,31 @@ class Changes:
         return self._render(query, lambda row: WithdrawnGrade(**_subject(row), previous_grade=row["grade"]))
 
     def raised(self) -> Iterator[Warning_]:
-        """Warnings that were not there, or stood at another level; the most severe first."""
+        """Warnings that were not there; the most severe first."""
         query = (
-            "SELECT n.* FROM new_warnings n LEFT JOIN old_warnings o USING (id) "
-            "WHERE n.level IS DISTINCT FROM o.level "
+            "SELECT n.* FROM new_warnings n WHERE NOT EXISTS (SELECT 1 FROM old_warnings o WHERE o.id = n.id) "
             f"ORDER BY {_severity_sql('n.level')} DESC, n.city_code, n.subject_ref, id"
         )
         return self._render(query, self._render_warning)
+
+    def escalated(self) -> Iterator[ChangedWarning]:
+        """Warnings that stand at a more severe level than before; the most severe first."""
+        return self._changed(f"{_severity_sql('n.level')} > {_severity_sql('o.level')}")
+
+    def updated(self) -> Iterator[ChangedWarning]:
+        """Warnings that stand, no more severe than before, with other records behind them or another level."""
+        return self._changed(
+            f"{_severity_sql('n.level')} <= {_severity_sql('o.level')} "
+            "AND (n.level <> o.level OR n.records <> o.records)"
+        )
+
+    def _changed(self, condition: str) -> Iterator[ChangedWarning]:
+        query = (
+            "SELECT n.*, o.level AS previous_level, o.records AS previous_records "
+            f"FROM new_warnings n JOIN old_warnings o USING (id) WHERE {condition} "
+            f"ORDER BY {_severity_sql('n.level')} DESC, n.city_code, n.subject_ref, id"
+        )
+        return self._render(query, self._render_change)
 
     def cleared(self) -> Iterator[Warning_]:
         """Warnings the baseline had and this run has not."""
@@ -175,6 +202,9 @@ class Changes:
             measures=tuple(self._wordings.measure(code) for code in row["measures"]),
             not_collected=tuple(row["not_collected"]),
         )
+
+    def _render_change(self, row: dict[str, Any]) -> ChangedWarning:
+        return ChangedWarning(self._render_warning(row), row["previous_level"], row["previous_records"])
 
     def _render_warning(self, row: dict[str, Any]) -> Warning_:
         found = _find(self._wording.warnings, row["rule"])

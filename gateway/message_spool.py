@@ -7,6 +7,7 @@ memory holds one slice, and the same messages can be produced again without comp
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,8 +33,11 @@ from exchange_formats.messages import (
     grade_key,
     warning_key,
 )
+from exchange_formats.messages.warning_log import ESCALATED, UPDATED
 from exchange_formats.publications import PlannedMessage, Totals
-from gateway.changes import severity
+from gateway.changes import ChangedWarning, severity
+
+_Also = tuple[tuple[str, str | int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class _Entry:
     routing_key: str
     subject: str
     priority: int = 0
+    #: Fields of the message's own beside its results.
+    also: _Also = ()
 
 
 class MessageSpool:
@@ -70,23 +76,41 @@ class MessageSpool:
         encoded = ((Area(one.city, one.is_person), encode_item(one)) for one in results)
         for cut in cut_slices(encoded):
             key = grade_key(self._domain, cut.area.city, person=cut.area.person)
-            self._add(kind, b",".join(cut.items), len(cut.items), key, f"{self._domain}/{cut.area.city}")
+            blob = b",".join(cut.items)
+            about = f"{self._domain}/{cut.area.city}"
+            self._add(_Entry(kind, self._end, len(blob), len(cut.items), key, about), blob)
 
     def add_warnings(self, kind: EventType, warnings: Iterable[Warning_]) -> None:
         """One message a warning."""
         for one in warnings:
-            key = warning_key(self._domain, one.city, one.level, person=one.is_person)
-            self._add(kind, encode_item(one), 1, key, one.subject_ref, severity(one.level))
+            self._add_warning(kind, one)
 
-    def _add(self, kind: EventType, blob: bytes, count: int, key: str, about: str, priority: int = 0) -> None:
+    def add_escalations(self, changes: Iterable[ChangedWarning]) -> None:
+        """One message a warning that became more severe."""
+        for one in changes:
+            also = (("previous_level", one.previous_level), ("cause", "new_trigger"))
+            self._add_warning(ESCALATED, one.warning, also)
+
+    def add_updates(self, changes: Iterable[ChangedWarning]) -> None:
+        """One message a warning that changed otherwise."""
+        for one in changes:
+            also = (("previous_level", one.previous_level), ("previous_records", one.previous_records))
+            self._add_warning(UPDATED, one.warning, also)
+
+    def _add_warning(self, kind: EventType, one: Warning_, also: _Also = ()) -> None:
+        key = warning_key(self._domain, one.city, one.level, person=one.is_person)
+        blob = encode_item(one)
+        self._add(_Entry(kind, self._end, len(blob), 1, key, one.subject_ref, severity(one.level), also), blob)
+
+    def _add(self, entry: _Entry, blob: bytes) -> None:
         self._file.write(blob)
-        self._entries.append(_Entry(kind, self._end, len(blob), count, key, about, priority))
-        self._end += len(blob)
+        self._entries.append(entry)
+        self._end += entry.size
 
     @property
     def totals(self) -> Totals:
         """What was added, counted."""
-        counts = dict.fromkeys(("evaluated", "withdrawn", "raised", "cleared"), 0)
+        counts: Counter[str] = Counter()
         for entry in self._entries:
             counts[entry.type.split(".")[3]] += entry.count
         return Totals(
@@ -94,6 +118,8 @@ class MessageSpool:
             results=counts["evaluated"],
             withdrawn=counts["withdrawn"],
             raised=counts["raised"],
+            updated=counts["updated"],
+            escalated=counts["escalated"],
             cleared=counts["cleared"],
         )
 
@@ -110,7 +136,7 @@ class MessageSpool:
                 numbers[entry.type] += 1
                 data = encode_grades(said, Slice(number=numbers[entry.type], of=totals[entry.type]), (blob,))
             else:
-                data = encode_warning(said, blob)
+                data = encode_warning(said, blob, **dict(entry.also))
             yield encode_message(
                 said,
                 entry.type,

@@ -184,7 +184,9 @@ class _Job:
                 spooled = MessageSpool(self.run.domain, file)
                 with compare_runs(_fetch(self.lake, self.run), old, wording, Path(folder)) as changes:
                     if not self.correction:
+                        spooled.add_escalations(changes.escalated())
                         spooled.add_warnings(RAISED, changes.raised())
+                        spooled.add_updates(changes.updated())
                         spooled.add_warnings(CLEARED, changes.cleared())
                     spooled.add_grades(EVALUATED, changes.grades())
                     spooled.add_grades(WITHDRAWN, changes.withdrawn())

@@ -24,9 +24,10 @@ from connectors.json_lines import JsonLinesFile, open_json_lines
 from connectors.rabbit.connection import DEFAULT_PATIENCE, Patience
 from connectors.rabbit.consumer import Delivery, PoisonMessageError, Progress, Stop, consume_queues
 from exchange_formats.errors import FatalError, TransientError
-from exchange_formats.messages import CLEARED, CONTENT_TYPE, EVALUATED, RAISED, WITHDRAWN
+from exchange_formats.messages import CONTENT_TYPE, EVALUATED, RAISED, WITHDRAWN
+from exchange_formats.messages.warning_log import ESCALATED, OVER
 from exchange_formats.received import ReceivedData, ReceivedEvent, read_event
-from exchange_formats.topology import grades_queue, warnings_queue
+from exchange_formats.topology import feedback_queue, grades_queue, records_queue, warnings_queue
 from gateway.bus import connection_id
 
 #: Failed connections in a row, without a message between them, until consuming gives up.
@@ -122,8 +123,8 @@ class EventFile:
             return
         if data.warning is not None:
             self._advance(_warning_key(data), data.sequence)
-            self.levels[data.warning.level] += event.type == RAISED
-            self.counts["cleared"] += event.type == CLEARED
+            self.levels[data.warning.level] += event.type in {RAISED, ESCALATED}
+            self.counts["cleared"] += event.type in OVER
         for one in data.results:
             if self._advance(_subject_key(data, one.subject_ref), data.sequence):
                 self.grades[one.grade] += event.type == EVALUATED
@@ -162,7 +163,7 @@ def consume(
         ConfigurationError: the participant has no queues (apply the topology).
     """
     connection = resolve(connection_id(participant))
-    queues = (grades_queue(participant), warnings_queue(participant))
+    queues = tuple(queue(participant) for queue in (grades_queue, warnings_queue, records_queue, feedback_queue))
     progress = Progress()
     with open_json_lines(target) as file:
         sink = EventFile(file)
@@ -219,7 +220,7 @@ def _event_key(event: ReceivedEvent) -> bytes:
 
 
 def _subject_key(data: ReceivedData, reference: str) -> bytes:
-    return _digest(data.domain, reference, data.as_of.isoformat() if data.correction else "")
+    return _digest(data.domain, reference, str(data.as_of) if data.correction else "")
 
 
 def _warning_key(data: ReceivedData) -> bytes:

@@ -27,6 +27,11 @@ HANDLED: Final = "cn.credit.warning.handled.v1"
 CLEARED: Final = "cn.credit.warning.cleared.v1"
 EXPIRED: Final = "cn.credit.warning.expired.v1"
 
+#: Every type of the log.
+WARNING_EVENTS: Final = (RAISED, UPDATED, ESCALATED, SIGNED, HANDLED, CLEARED, EXPIRED)
+#: Types after which a warning is over.
+OVER: Final = frozenset({CLEARED, EXPIRED})
+
 #: Where a warning stands (facts §4; the states are an assumption, the log is ours).
 State = Literal["open", "signed", "handled", "cleared", "expired"]
 _STATES: Final[dict[str, State]] = {

@@ -63,7 +63,8 @@ def _print(result: PublicationResult) -> None:
         console.print(
             f"{result.domain} #{run.number} {run.run_id[:12]}{marks}: "
             f"确认 confirmed {run.confirmed} 条消息 messages · 等级 grades {said.results} · "
-            f"退出 withdrawn {said.withdrawn} · 预警 warnings +{said.raised} -{said.cleared}",
+            f"退出 withdrawn {said.withdrawn} · 预警 warnings +{said.raised} -{said.cleared} "
+            f"升级 escalated {said.escalated} 更新 updated {said.updated}",
             soft_wrap=True,
         )
     if result.withheld:

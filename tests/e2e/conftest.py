@@ -18,6 +18,7 @@ from connectors.department import DEPARTMENTS
 from connectors.rabbit.consumer import Stop
 from exchange_formats.keys import receipt_key
 from exchange_formats.messages import EVALUATED, RAISED, WITHDRAWN
+from exchange_formats.messages.warning_log import ESCALATED, UPDATED
 from exchange_formats.periods import shanghai_date
 from exchange_formats.topology import GATEWAY
 from gateway.bus import connection_id, derive_topology
@@ -53,8 +54,8 @@ class Inbox:
 
     @property
     def latest_warnings(self) -> Mapping[tuple[str, str], str]:
-        """The warnings raised among what came last: level by (domain, subject)."""
-        raised = [event["data"] for event in self.latest if event["type"] == RAISED]
+        """The warnings raised or changed among what came last: level by (domain, subject)."""
+        raised = [event["data"] for event in self.latest if event["type"] in {RAISED, UPDATED, ESCALATED}]
         return {(data["domain"], data["warning"]["subject_ref"]): data["warning"]["level"] for data in raised}
 
 

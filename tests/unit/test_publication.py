@@ -28,6 +28,7 @@ from exchange_formats.messages import (
 )
 from exchange_formats.messages.decoding import decode_event
 from exchange_formats.messages.envelope import CloudEvent, InboundEvent
+from exchange_formats.messages.warning_log import ESCALATED, UPDATED
 from exchange_formats.publications import Plan, Receipt
 from gateway.changes import render_points
 from gateway.publication import PublicationResult, publish_domain
@@ -168,13 +169,52 @@ def test_subject_is_sent_again_when_anything_a_consumer_sees_changed(
     assert refs(bus, EVALUATED) == [A]
 
 
-def test_warning_is_raised_again_when_its_level_changed(runs: Runs, publish: Any) -> None:
+@pytest.mark.parametrize(
+    ("change", "kind", "data"),
+    [
+        ({"level": "red"}, ESCALATED, {"previous_level": "orange", "cause": "new_trigger"}),
+        ({"level": "red", "records": 4}, ESCALATED, {"previous_level": "orange", "cause": "new_trigger"}),
+        ({"level": "blue"}, UPDATED, {"previous_level": "orange", "previous_records": 3}),
+        ({"records": 4}, UPDATED, {"previous_level": "orange", "previous_records": 3}),
+    ],
+)
+def test_standing_warning_is_escalated_or_updated_when_it_changed(
+    runs: Runs, publish: Any, change: dict[str, Any], kind: str, data: dict[str, Any]
+) -> None:
     runs.commit(JUNE, [grade(A)], [warning(A)])
     publish(Bus())
-    runs.commit(JULY, [grade(A)], [warning(A, level="red")])
+    runs.commit(JULY, [grade(A)], [warning(A, **change)])
+    bus = Bus()
+    totals = publish(bus).runs[0].totals
+    (event,) = events(bus.sent)
+    assert event.type == kind
+    assert bus.sent[0].routing_key == f"warning.enterprise_environment.330100.{change.get('level', 'orange')}"
+    assert event.data.model_dump().items() >= data.items()
+    assert (totals.escalated, totals.updated, totals.raised) == (kind == ESCALATED, kind == UPDATED, 0)
+
+
+def test_standing_warning_is_not_sent_again_when_nothing_of_it_changed(runs: Runs, publish: Any) -> None:
+    runs.commit(JUNE, [grade(A)], [warning(A)])
+    publish(Bus())
+    runs.commit(JULY, [grade(A)], [warning(A)])
     bus = Bus()
     publish(bus)
-    assert [one.routing_key for one in bus.sent] == ["warning.enterprise_environment.330100.red"]
+    assert bus.sent == []
+
+
+def test_persons_results_travel_under_keys_of_their_own(runs: Runs, publish: Any) -> None:
+    person = {"subject_name": "王*", "level": "red"}
+    reference = "np_k1_" + "a" * 40
+    runs.commit(JUNE, [grade(A), grade(reference, subject_name="王*")], [warning(reference, **person)])
+    bus = Bus()
+    publish(bus)
+    assert {one.routing_key for one in bus.sent} == {
+        "grade.enterprise_environment.330100",
+        "grade.enterprise_environment.330100.person",
+        "warning.enterprise_environment.330100.red.person",
+    }
+    for event, sent in zip(events(bus.sent), bus.sent, strict=True):
+        assert ("np_" in event.data.model_dump_json()) is sent.routing_key.endswith(".person")
 
 
 def test_receipt_is_stored_without_a_message_when_nothing_changed(runs: Runs, publish: Any, lake: Lake) -> None:

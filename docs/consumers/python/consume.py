@@ -49,7 +49,7 @@ def store(database: sqlite3.Connection, event: dict) -> None:
             row = (data["domain"], one["subject_ref"], correction_of, data["sequence"], score, grade, json.dumps(one))
             database.execute(GRADE, row)
         if "warning" in data:
-            one, is_open = data["warning"], kind == "cn.credit.warning.raised.v1"
+            one, is_open = data["warning"], not kind.endswith((".cleared.v1", ".expired.v1"))
             row = (data["domain"], one["id"], data["sequence"], one["level"], is_open, json.dumps(one))
             database.execute(WARNING, row)
 
