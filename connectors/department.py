@@ -28,12 +28,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from connectors.forms import FormUse, fill_from_form
-from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
+from connectors.mapping_checks import check_columns, check_source
 from exchange_formats.contract_versions import Contracts, choose_contract
-from exchange_formats.datasets import Dataset, FieldSpec, Identifier, load_contracts
+from exchange_formats.datasets import Identifier, load_contracts
 from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
-from exchange_formats.forms import find_form
 
 DEPARTMENTS = Path(__file__).parent / "departments"
 
@@ -393,7 +392,7 @@ def _cross_check(path: Path, document: Document[Department], contracts: Contract
             known = ", ".join(sorted({dataset.id for dataset in contracts.values()}))
             found.append(document.problem(("datasets", name), "there is no such dataset", expected=f"one of {known}"))
             continue
-        found += _check_request(document, department, name, mapping)
+        found += check_source(document, department, name, mapping)
         try:
             dataset = choose_contract(contracts, name, mapping.contract)
         except ConfigurationError as error:
@@ -402,7 +401,7 @@ def _cross_check(path: Path, document: Document[Department], contracts: Contract
                 document.problem(path_of_contract, error.message, expected=error.hint, got=str(mapping.contract))
             )
             continue
-        found += _check_columns(document, dataset, mapping)
+        found += check_columns(document, dataset, mapping)
     return found
 
 
@@ -435,102 +434,4 @@ def _check_participant(document: Document[Department], department: Department) -
         )
     if department.kind == "platform" and department.domains:
         found.append(document.problem(("domains",), "a platform scores no domain of its own", hint="remove it"))
-    return found
-
-
-def _check_request(
-    document: Document[Department], department: Department, name: str, mapping: DatasetMapping
-) -> list[Problem]:
-    wanted = {"sql": "table", "http": "request", "files": "files"}[department.source.kind]
-    given = [shape for shape in ("table", "request", "files") if getattr(mapping, shape) is not None]
-    found = []
-    if given != [wanted]:
-        what = f"a source of kind '{department.source.kind}' needs exactly the key '{wanted}'"
-        found.append(document.problem(("datasets", name), what, expected=wanted, got=", ".join(given) or "none"))
-    if mapping.watermark and mapping.snapshot:
-        path = ("datasets", name, "snapshot")
-        found.append(document.problem(path, "a full snapshot cannot be pulled by watermark", hint="remove one"))
-    if mapping.changes and not mapping.watermark:
-        what = "changes have an order: 'watermark' must name the time of each row's change"
-        found.append(document.problem(("datasets", name, "changes"), what, expected="watermark", got="none"))
-    return found
-
-
-def _check_columns(document: Document[Department], dataset: Dataset, mapping: DatasetMapping) -> list[Problem]:
-    found: list[Problem] = []
-    base = ("datasets", dataset.id, "columns")
-    for missing in (n for n, spec in dataset.fields.items() if spec.required is True and n not in mapping.columns):
-        found.append(document.problem(base, f"the required column '{missing}' is not mapped"))
-    kinds: dict[str, Kind] = {n: kind_of(spec.type) for n, spec in dataset.columns.items()}
-    if (mapping.snapshot or mapping.supersedes or mapping.changes) and "revoked_on" not in dataset.fields:
-        what = "records of this dataset cannot be revoked: it has no column 'revoked_on'"
-        found.append(document.problem(base[:-1], what, hint="remove snapshot, supersedes and changes"))
-    if mapping.form and (of := find_form(mapping.form.id).dataset) != dataset.id:
-        what = "the form is one of another dataset"
-        found.append(document.problem((*base[:-1], "form"), what, expected=f"a form of {dataset.id}", got=of))
-    for name in sorted(set(mapping.ignore) & set(mapping.source_columns)):
-        what = f"'{name}' is mapped and ignored"
-        found.append(document.problem((*base[:-1], "ignore"), what, hint="remove it from 'ignore'"))
-    for name, column in mapping.columns.items():
-        spec = dataset.fields.get(name)
-        if spec is None:
-            known = ", ".join(dataset.fields)
-            found.append(document.problem((*base, name), "no such column in the catalogue", expected=f"one of {known}"))
-            continue
-        found += _check_column(document, (*base, name), spec, column)
-        found += _check_rules(document, (*base, name), column, {n: k for n, k in kinds.items() if n != name})
-    return found
-
-
-def _check_column(
-    document: Document[Department], path: tuple[str, ...], spec: FieldSpec, column: Column
-) -> list[Problem]:
-    found: list[Problem] = []
-    if spec.unit == "元" and column.source and column.unit is None and column.currency is None:
-        hint = "money is declared, never guessed: write {from: …, unit: 元} or 万元"
-        found.append(document.problem(path, "the unit is not declared", hint=hint))
-    if column.currency and spec.unit != "元":
-        found.append(document.problem((*path, "currency"), "only money has a currency"))
-    if column.person and spec.type != "subject":
-        found.append(document.problem((*path, "person"), "only the subject may be a person"))
-    if column.registry and spec.type != "subject":
-        found.append(document.problem((*path, "registry"), "only the subject is named by a registry's number"))
-    if column.unit and spec.unit is None:
-        found.append(document.problem((*path, "unit"), "this column has no unit"))
-    expected = f"one of {', '.join(spec.codes or ())}"
-    for text, code in (column.codes or {}).items():
-        if spec.codes and code not in spec.codes:
-            found.append(document.problem((*path, "codes", text), "no such code", expected=expected, got=code))
-    if column.value is not None and spec.codes and column.value not in spec.codes:
-        found.append(document.problem((*path, "value"), "no such code", expected=expected, got=column.value))
-    return found + _check_formats(document, (*path, "formats"), spec, column.formats or ())
-
-
-def _check_formats(
-    document: Document[Department], path: tuple[str, ...], spec: FieldSpec, formats: Sequence[str]
-) -> list[Problem]:
-    if not formats:
-        return []
-    if spec.type != "date":
-        return [document.problem(path, "only a date has formats", got=spec.type)]
-    from exchange_formats.days import DateFormat
-
-    found: list[Problem] = []
-    for index, pattern in enumerate(formats):
-        try:
-            DateFormat(pattern)
-        except ValueError as error:
-            found.append(document.problem((*path, index), str(error)))
-    return found
-
-
-def _check_rules(
-    document: Document[Department], path: tuple[str, ...], column: Column, kinds: Mapping[str, Kind]
-) -> list[Problem]:
-    found: list[Problem] = []
-    for index, rule in enumerate(column.classify or ()):
-        try:
-            parse_condition(rule.when, kinds)
-        except ConditionError as error:
-            found.append(document.problem((*path, "classify", index, "when"), str(error)))
     return found

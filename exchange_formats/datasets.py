@@ -168,6 +168,8 @@ class Dataset(_Strict):
     ``family`` is the work plan's (归集内容); ``archive_part`` the part of the credit archive that
     the record belongs to (条例 9: 基础, 不良, 守信). ``identity`` names the columns that tell one record
     from another inside a department; where one decision names several parties, ``subject_id`` is one.
+    ``consent`` names the written consent under which a natural person's income, deposits, securities, insurance,
+    real estate or tax paid are held (条例 14); without it no such column may be declared where persons are subjects.
     """
 
     id: Identifier
@@ -179,6 +181,7 @@ class Dataset(_Strict):
     family: Literal["inspection", "enforcement", "complaint", "incident", "other"] = "other"
     archive_part: Literal["basic", "adverse", "positive", "none"] = "none"
     subject_types: tuple[SubjectType, ...] = ()
+    consent: str = ""
     identity: tuple[ColumnName, ...] = ()
     event_on: ColumnName
     states: States = States()
@@ -202,6 +205,12 @@ class Dataset(_Strict):
         for name in (*self.identity, *(check.column for check in self.checks)):
             if name not in self.fields:
                 raise ValueError(f"there is no column '{name}'")
+        for name, spec in self.fields.items():
+            if spec.valid_on is not None and (spec.rule != "division" or spec.valid_on not in dates):
+                raise ValueError(f"{name}.valid_on: only a division code is valid on a day, that of a date column")
+        for where, retention in (("retention", self.retention), *((n, s.retention) for n, s in self.fields.items())):
+            if retention and retention not in find_codes("retention"):
+                raise ValueError(f"{where}: there is no retention class '{retention}'")
         return self
 
     @model_validator(mode="after")
@@ -219,7 +228,7 @@ class Dataset(_Strict):
         for name, spec in self.fields.items():
             named += [(f"column '{name}': ", text) for text in (name, spec.title, spec.title_en)]
         for where, text in named:
-            if denied := find_denied(text):
+            if denied := find_denied(text, without_consent=self.needs_consent):
                 raise ValueError(f"{where}'{text}' may not be collected: {denied}")
         return self
 
@@ -228,6 +237,11 @@ class Dataset(_Strict):
             (f"{n}.required", spec.required) for n, spec in self.fields.items() if isinstance(spec.required, str)
         )
         yield from ((check.id, check.holds) for check in self.checks)
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether natural persons may be subjects and nobody names their written consent (条例 14)."""
+        return not self.consent and (not self.subject_types or "natural_person" in self.subject_types)
 
     @property
     def contract(self) -> str:
