@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.reference import assumptions, formats_page, schemas, templates
+from gateway.reference import assumptions, asyncapi, formats_page, schemas, templates
 
 ROOT: Final = Path(__file__).parents[2]
 #: Path below the root → content. Each renderer owns its paths alone.
@@ -17,6 +17,7 @@ RENDERERS: Final[tuple[Callable[[], Rendered], ...]] = (
     schemas.render_dataset_schemas,
     schemas.render_arrow_schemas,
     schemas.render_message_schemas,
+    asyncapi.render_document,
     formats_page.render_pages,
     templates.render_templates,
 )
