@@ -31,13 +31,17 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Step:
-    """One step back: what it is, its name, what is said of it, and where it comes from in turn."""
+    """One step back: what it is, its name, what is said of it, and where it comes from in turn.
+
+    ``condition``: only the records for which it holds are read.
+    """
 
     kind: Kind
     name: str
     zh: str = ""
     en: str = ""
     origins: tuple[Step, ...] = ()
+    condition: str = ""
 
     def walk(self) -> Iterator[Step]:
         """This step and every one behind it."""
@@ -207,8 +211,8 @@ class Atlas:
     def _trace_reading(self, reading: Reading) -> Step:
         department, _, dataset = reading.source.partition("/")
         origins = tuple(self._trace_column(dataset, column, department) for column in reading.columns)
-        where = "" if reading.where in {"", "true"} else f" [{reading.source}: {reading.where}]"
-        return Step("part", reading.id, f"{reading.title}{where}", f"{reading.title_en}{where}", origins)
+        condition = "" if reading.where == "true" else reading.where
+        return Step("part", reading.id, reading.title, reading.title_en, origins, condition)
 
     def _trace_column(self, dataset_id: str, column: str, department: str | None = None) -> Step:
         """A column of the catalogue and every department (or the one given) that fills it."""

@@ -33,6 +33,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "publish": "publish",
         "consume": "consume",
         "explain": "explain",
+        "describe": "describe",
         "sql": "score",
         "bus": "bus",
     }
