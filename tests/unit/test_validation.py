@@ -29,6 +29,7 @@ from exchange_formats.errors import ConfigurationError, FatalError
 from exchange_formats.manifests import Window
 from exchange_formats.subjects import PseudonymKey
 from exchange_formats.uploads import UploadHead, write_upload
+from gateway.reference.examples import choose_examples
 from gateway.reject_reports import COLUMNS
 from gateway.validation import FORMATS, Repeats, Submission, Validation, prepare, validate_file
 from tests.fakes import MemoryStore
@@ -36,6 +37,7 @@ from tests.pulls import CODES, RESIDENT, penalty_mapping
 
 UNTIL = datetime(2026, 11, 24, 4, tzinfo=UTC)
 KEY = PseudonymKey("t", b"t" * 32)
+TEMPLATES = Path(__file__).parents[2] / "docs" / "templates"
 HEADER = ("行政相对人代码", "行政相对人名称", "处罚类别", "决定书文号", "处罚决定日期", "罚款金额")
 GOOD = (CODES[0], "某某有限公司", "罚款", "浙环罚〔2026〕1号", "2026-05-01", "20000")
 
@@ -134,6 +136,30 @@ def test_same_rows_give_the_same_answer_in_every_format(tmp_path: Path, suffix: 
 def test_every_format_is_tried_above() -> None:
     assert FORMATS.keys() == WRITERS.keys()
     assert set(FORMATS.values()) == set(get_args(Files.model_fields["format"].annotation))
+
+
+@pytest.mark.parametrize("dataset", sorted(load_catalogue()))
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_upload_template_is_clean_when_it_is_filled_with_the_catalogues_examples(
+    tmp_path: Path, dataset: str, suffix: str
+) -> None:
+    spec = load_catalogue()[dataset]
+    texts = choose_examples(spec)
+    cells = {field.title: texts.get(name, "") for name, field in spec.fields.items()}
+    template, filled = TEMPLATES / f"{dataset}{suffix}", tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        header = next(csv.reader(template.read_text(encoding="utf-8-sig").splitlines()))
+        write_csv(filled, [[cells[title] for title in header]], header)
+    else:
+        book = openpyxl.load_workbook(template)
+        sheet = book.worksheets[0]
+        place = sheet.max_row + 1
+        for column, title in enumerate(next(sheet.iter_rows(max_row=1, values_only=True)), start=1):
+            sheet.cell(place, column).value = cells[str(title)] or None
+        book.save(filled)
+    found = validate_file(prepare(filled, dataset), until=UNTIL, pseudonyms=KEY, shown=5)
+    assert (found.problems, found.unknown_columns) == ((), ())
+    assert (found.read, found.good) == (1, 1)
 
 
 def test_rows_are_numbered_as_an_editor_does_when_there_are_blank_lines(tmp_path: Path) -> None:
