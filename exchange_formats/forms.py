@@ -34,7 +34,8 @@ class _Strict(BaseModel):
 class FormField(_Strict):
     """One field. ``column`` is the catalogue's; without one, ``why`` says why the catalogue does not hold it.
 
-    ``unit`` and ``decimals`` are how money is written; ``length`` is the most characters. ``texts`` are the form's
+    ``unit`` and ``decimals`` are how money is written; ``formats`` how dates may be (without them as everywhere);
+    ``length`` is the most characters. ``texts`` are the form's
     own words for codes: each is read as its code, and a code is written as its first one, or, where it has none,
     as its official title. ``variants`` are other names under which the field was met.
     """
@@ -46,6 +47,7 @@ class FormField(_Strict):
     person: bool = False
     unit: Literal["元", "万元", "分"] | None = None
     decimals: Annotated[int, Field(ge=0, le=6)] | None = None
+    formats: tuple[str, ...] = ()
     texts: Mapping[str, str] = Field(default_factory=dict)
     length: Annotated[int, Field(ge=1)] | None = None
     filled: Mark = "never"
@@ -186,6 +188,8 @@ def _check_field(
     for text, code in one.texts.items():
         if code not in (spec.codes or {}):
             yield document.problem((*place, "texts", text), "no such code", got=code)
+    if one.formats and spec.type != "date":
+        yield document.problem((*place, "formats"), "only a date has formats", got=spec.type)
     money = spec.unit == "元"
     if money != (one.unit is not None) or money != (one.decimals is not None):
         yield document.problem(place, "money, and nothing else, has a unit and decimals")
