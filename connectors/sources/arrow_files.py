@@ -98,6 +98,8 @@ class ArrowTable:
             self._header = [name.strip() for name in schema.names]  # names that are no UTF-8 fail here
         except _UNSOUND as error:
             _fail(f"the schema is not sound: {type(error).__name__}")
+        if not self._header:
+            _fail("no columns")
         for field in schema:
             if not is_plain(field.type):
                 _fail(f"column '{field.name[:64]}' is a {str(field.type)[:64]}: send text, numbers, booleans or dates")

@@ -109,8 +109,17 @@ WORKBOOK_MEMBERS: Final = Limit(
 WORKBOOK_CELLS: Final = Limit(
     "workbook_cells",
     Title("工作表范围（行数×列数）", "the area of a sheet (rows times columns)"),
-    16_000_000,
+    8_000_000,
     "cells",
+    ("xlsx",),
+    _FILE,
+    Reason.FILE_BROKEN,
+)
+WORKBOOK_TEXT: Final = Limit(
+    "workbook_text",
+    Title("工作表全部文本", "the text of all cells of a sheet"),
+    256 * 2**20,
+    "characters",
     ("xlsx",),
     _FILE,
     Reason.FILE_BROKEN,
@@ -154,6 +163,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
     WORKBOOK_UNPACKED,
     WORKBOOK_MEMBERS,
     WORKBOOK_CELLS,
+    WORKBOOK_TEXT,
     ARROW_MESSAGE,
     UPLOAD,
     UPLOAD_LEVELS,

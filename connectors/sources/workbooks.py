@@ -1,9 +1,7 @@
-"""XLSX by calamine, after a look at what it would unpack (a workbook is a ZIP of XML)."""
+"""XLSX by calamine, once it is known what the file would unpack to."""
 
 from __future__ import annotations
 
-import copy
-import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -13,14 +11,9 @@ from typing import Self
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from connectors.sources.model import RejectedInput, SourcePage
+from connectors.sources.packages import weigh_package
 from connectors.sources.tables import FileBrokenError, Line, page_rows
 from exchange_formats.rejects import Reason
-
-#: A sheet is held in memory as a whole: what is larger is sent as CSV.
-MAXIMUM_PACKED = 64 * 1024 * 1024
-MAXIMUM_UNPACKED = 256 * 1024 * 1024
-_CHUNK = 1024 * 1024
-_ENDLESS = 2**62
 
 
 class WorkbookTable:
@@ -29,7 +22,7 @@ class WorkbookTable:
     header_hint = ""
 
     def __init__(self, path: Path, name: str, sheet: str | None) -> None:
-        _check_package(path)
+        faults = weigh_package(path)
         try:
             with CalamineWorkbook.from_path(path) as workbook:
                 if sheet is not None and sheet not in workbook.sheet_names:
@@ -37,6 +30,7 @@ class WorkbookTable:
                 found = workbook.get_sheet_by_name(sheet) if sheet else workbook.get_sheet_by_index(0)
         except (CalamineError, OSError, ValueError, IndexError) as error:
             raise FileBrokenError(Reason.FILE_BROKEN, f"not a workbook: {type(error).__name__}") from None
+        self._faults = {fault.row: fault.detail for fault in faults.get(found.name, ())}
         if found.start is None:
             raise FileBrokenError(Reason.FILE_EMPTY, "the sheet is empty")
         self.origin = f"{name}!{found.name}"
@@ -61,7 +55,13 @@ class WorkbookTable:
 
     def _read_lines(self) -> Iterator[Line | RejectedInput]:
         named = [place for place, name in enumerate(self._header) if name]
+        number = self._first_row
+        if number in self._faults:
+            raise FileBrokenError(Reason.FILE_BROKEN, f"the header holds {self._faults[number]}")
         for number, row in enumerate(self._rows, self._first_row + 1):
+            if number in self._faults:
+                yield self._reject(number, Reason.ROW_MALFORMED, self._faults[number])
+                continue
             cells = [_to_text(cell) for cell in row]
             filled = sum(map(bool, cells))
             if not filled:
@@ -70,7 +70,13 @@ class WorkbookTable:
             if filled == sum(map(bool, chosen)):
                 yield Line(number, chosen)
             else:
-                yield RejectedInput(self.origin, number, Reason.ROW_RAGGED, "a value in a column without a name")
+                yield self._reject(number, Reason.ROW_RAGGED, "a value in a column without a name")
+        # Rows with nothing but faulty cells are empty to the reader of the sheet and may lie below its last one.
+        for below in sorted(row for row in self._faults if row > number):
+            yield self._reject(below, Reason.ROW_MALFORMED, self._faults[below])
+
+    def _reject(self, number: int, reason: Reason, detail: str) -> RejectedInput:
+        return RejectedInput(self.origin, number, reason, detail)
 
 
 def _used_rows(sheet: CalamineSheet) -> Iterator[list[object]]:
@@ -78,35 +84,6 @@ def _used_rows(sheet: CalamineSheet) -> Iterator[list[object]]:
     above = sheet.start[0] if sheet.start else 0
     for row in islice(sheet.iter_rows(), above, None):
         yield list(row)
-
-
-def _check_package(path: Path) -> None:
-    """Refuse what is no ZIP or would unpack beyond all measure."""
-    size = path.stat().st_size
-    if size == 0:
-        raise FileBrokenError(Reason.FILE_EMPTY, "the file is empty")
-    if size > MAXIMUM_PACKED:
-        raise FileBrokenError(Reason.FILE_BROKEN, f"larger than {MAXIMUM_PACKED // 2**20} MiB: send it as CSV")
-    try:
-        unpacked = _measure(path)
-    except Exception as error:  # noqa: BLE001  (a damaged package is damaged, whatever zipfile and zlib raise)
-        raise FileBrokenError(Reason.FILE_BROKEN, f"not a workbook, or cut off: {type(error).__name__}") from None
-    if unpacked > MAXIMUM_UNPACKED:
-        limit = MAXIMUM_UNPACKED // 2**20
-        raise FileBrokenError(Reason.FILE_BROKEN, f"unpacks to more than {limit} MiB: send it as CSV")
-
-
-def _measure(path: Path) -> int:
-    """Bytes that the package unpacks to, counted and not believed; it stops above the limit."""
-    total = 0
-    with zipfile.ZipFile(path) as package:
-        for member in package.infolist():
-            unbelieving = copy.copy(member)
-            unbelieving.file_size = _ENDLESS
-            with package.open(unbelieving) as stream:
-                while total <= MAXIMUM_UNPACKED and (chunk := stream.read(_CHUNK)):
-                    total += len(chunk)
-    return total
 
 
 def _to_text(cell: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from openpyxl import Workbook
 
 from connectors.connection import Connection
-from connectors.sources import open_source, workbooks
+from connectors.sources import limits, open_source
 from exchange_formats.errors import FatalError
 from tests.source_samples import WINDOW, make_department, now, read
 
@@ -103,7 +104,7 @@ def test_an_empty_file_and_an_empty_sheet_are_rejected(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_rejected_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbooks, "MAXIMUM_UNPACKED", 1_000_000)
+    monkeypatch.setattr(limits, "WORKBOOK_UNPACKED", replace(limits.WORKBOOK_UNPACKED, most=1_000_000))
     with zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr("xl/workbook.xml", b"0" * 5_000_000)
     _, rejects = read(open_folder(tmp_path))
@@ -114,7 +115,7 @@ def test_a_bomb_is_rejected_before_it_is_unpacked(tmp_path: Path, monkeypatch: p
 def test_a_bomb_is_rejected_when_its_directory_lies_about_the_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbooks, "MAXIMUM_UNPACKED", 1_000_000)
+    monkeypatch.setattr(limits, "WORKBOOK_UNPACKED", replace(limits.WORKBOOK_UNPACKED, most=1_000_000))
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr("xl/workbook.xml", b"0" * 5_000_000)
