@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connectors.department import Column, DatasetMapping, Files
-from exchange_formats.datasets import Dataset
+from exchange_formats.datasets import Dataset, FieldSpec
 from exchange_formats.dirt import normalise_word
 from exchange_formats.errors import FatalError
 
+#: ISO 8601, and what a Chinese Excel makes of it when it saves a CSV: 2026/5/1.
+DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S")
 _SHOWN = 20
 
 
@@ -41,10 +43,7 @@ def map_template(dataset: Dataset, header: Sequence[str], files: Files, *, hint:
         files=files,
         key=tuple(sources[name] for name in key or ["subject_id"]),
         party=sources["subject_id"] if key and "subject_id" in dataset.identity else None,
-        columns={
-            name: Column.model_validate({"from": source, "unit": _unit(dataset, name)})
-            for name, source in sources.items()
-        },
+        columns={name: _read_as_catalogue(dataset.fields[name], source) for name, source in sources.items()},
         on_unknown_column="report",
     )
 
@@ -74,7 +73,8 @@ def _fold(text: str) -> str:
     return normalise_word(text).casefold()
 
 
-def _unit(dataset: Dataset, name: str) -> str | None:
-    """The catalogue's own unit, declared as a mapping has to; only money is declared."""
-    unit = dataset.fields[name].unit
-    return unit if unit in {"元", "分"} else None
+def _read_as_catalogue(spec: FieldSpec, source: str) -> Column:
+    """The catalogue's own unit and dates, declared as a mapping has to; only money is declared."""
+    unit = spec.unit if spec.unit in {"元", "分"} else None
+    formats = DATE_FORMATS if spec.type == "date" else None
+    return Column.model_validate({"from": source, "unit": unit, "formats": formats})

@@ -22,6 +22,7 @@ import pyarrow.dataset as pads
 from pydantic import ValidationError
 
 from connectors.department import DatasetMapping, Department, Files
+from connectors.form_tables import map_form
 from connectors.landing import count_allowed_rejects
 from connectors.mapping import Mapper
 from connectors.parts import BATCH_ROWS
@@ -34,6 +35,7 @@ from connectors.templates import map_template
 from exchange_formats.contract_versions import choose_contract
 from exchange_formats.datasets import LINEAGE_FIELDS, Dataset, load_contracts
 from exchange_formats.errors import ConfigurationError, FatalError
+from exchange_formats.forms import find_form
 from exchange_formats.manifests import Window
 from exchange_formats.rejects import REJECTS, Reason, describe_reason
 from exchange_formats.subjects import PseudonymKey
@@ -53,6 +55,8 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         ".arrows": "arrow",
     }
 )
+#: Whose file it is where nobody is named; part of a record's identity, and of nothing that is shown.
+_LOCAL = "local"
 Progress = Callable[[int], None]
 Keep = Callable[[pa.RecordBatch], None]
 
@@ -117,33 +121,46 @@ def prepare(
     dataset_id: str,
     *,
     department: Department | None = None,
+    form: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
 ) -> Submission:
-    """How ``path`` will be read: by the department's mapping of the dataset, or by the catalogue's names and titles.
+    """How ``path`` will be read: by the department's mapping of the dataset, by a legacy form, or by the catalogue.
 
     Raises:
-        ConfigurationError: there is no such dataset, or the department does not send it.
+        ConfigurationError: there is no such dataset or form, the form is another dataset's, the department does not
+            send the dataset.
             Or ``encoding`` or ``sheet`` means nothing for this kind of file.
         FatalError: there is no such file, its kind is unknown, or its header lacks required columns.
     """
     name, _, version = dataset_id.partition("@")
-    dataset = choose_contract(load_contracts(), name, dataset_id if version else None)
+    pinned = dataset_id if version else None
+    dataset = choose_contract(load_contracts(), name, pinned)
     files = _describe_file(path, encoding, sheet)
-    if department is None:
-        header = read_header(files, path)
-        mapping = map_template(dataset, header.columns, files, hint=header.hint)
-        return Submission(path, "表头为目录的列名或标题 / names or titles of the catalogue", "local", dataset, mapping)
-    if name not in department.datasets:
+    if department is not None:
+        mapping = _find_mapping(department, name)
+        dataset = choose_contract(load_contracts(), name, pinned or mapping.contract)
+        manner = f"{department.title}的映射 / mapping of {department.id}"
+        return Submission(path, manner, department.id, dataset, _read_from(mapping, files, encoding, sheet))
+    header = read_header(files, path)
+    if form is not None:
+        layout = find_form(form)
+        if layout.dataset != name:
+            raise ConfigurationError(f"表样 {form} 属于 / the form '{form}' is one of '{layout.dataset}', not '{name}'")
+        mapping = map_form(form, header.columns, files, hint=header.hint)
+        return Submission(path, f"{layout.title} / {layout.title_en}", _LOCAL, dataset, mapping)
+    mapping = map_template(dataset, header.columns, files, hint=header.hint)
+    return Submission(path, "表头为目录的列名或标题 / names or titles of the catalogue", _LOCAL, dataset, mapping)
+
+
+def _find_mapping(department: Department, dataset_id: str) -> DatasetMapping:
+    if dataset_id not in department.datasets:
         known = ", ".join(department.datasets) or "none"
         raise ConfigurationError(
-            f"{department.title} 没有这个数据集 / '{department.id}' does not send '{name}'", hint=f"it sends: {known}"
+            f"{department.title} 没有这个数据集 / '{department.id}' does not send '{dataset_id}'",
+            hint=f"it sends: {known}",
         )
-    mapping = department.datasets[name]
-    if not version:
-        dataset = choose_contract(load_contracts(), name, mapping.contract)
-    manner = f"{department.title}的映射 / mapping of {department.id}"
-    return Submission(path, manner, department.id, dataset, _read_from(mapping, files, encoding, sheet))
+    return department.datasets[dataset_id]
 
 
 def validate_file(

@@ -85,6 +85,7 @@ def validate(
     例 examples:
       xinqiao validate penalties.xlsx -d penalty                           # 模板 a filled-in template
       xinqiao validate penalties.csv -d penalty --encoding gb18030 --rejects bad.xlsx
+      xinqiao validate 双公示.csv -d penalty --form shuanggongshi_penalty_2018
       xinqiao validate export.csv.gz -d penalty --department ecology_environment
       xinqiao validate export.csv -d profile --mapping my_department.yaml  # 接入之前 before it is added
 
@@ -96,6 +97,7 @@ def validate(
         file,
         dataset,
         department=_find_department(department, mapping, form),
+        form=form,
         encoding=encoding.value if encoding else None,
         sheet=sheet,
     )

@@ -162,6 +162,16 @@ def test_upload_template_is_clean_when_it_is_filled_with_the_catalogues_examples
     assert (found.read, found.good) == (1, 1)
 
 
+@pytest.mark.parametrize("day", ["2026-05-01", "2026/5/1", "2026/05/01", "2026-05-01 00:00:00", "2026/5/1 0:00:00"])
+def test_date_is_read_when_a_spreadsheet_has_rewritten_it(tmp_path: Path, day: str) -> None:
+    assert check(write_csv(tmp_path / "a.csv", [row(1, day=day)])).rejected == 0
+
+
+@pytest.mark.parametrize("day", ["5/1/2026", "01.05.2026", "2026.5.1", "20260501", "46143"])
+def test_date_is_never_guessed(tmp_path: Path, day: str) -> None:
+    assert check(write_csv(tmp_path / "a.csv", [row(1, day=day)])).rejected_by_reason == {"date.malformed": 1}
+
+
 def test_rows_are_numbered_as_an_editor_does_when_there_are_blank_lines(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [row(1), (), row(2, day="gestern")])
     (problem,) = check(path).problems
@@ -246,6 +256,24 @@ def test_departments_own_mapping_is_used_when_it_is_named(tmp_path: Path) -> Non
     path = write_csv(tmp_path / "a.csv", [("",) * len(header)], header)
     found = check(path, department=department)
     assert (found.read, found.rejected, found.unknown_columns) == (1, 1, ())
+
+
+def test_legacy_form_is_read_when_it_is_named(tmp_path: Path) -> None:
+    header = ("CF_WSH", "CF_XDR_MC", "CF_XDR_LB", "CF_XDR_SHXYM", "CF_CFLB", "CF_NR_FK", "CF_JDRQ", "CF_CFJGDM", "YB")
+    cells = ("浙环罚〔2026〕1号", "某公司", "法人及非法人组织", CODES[0], "罚款", "2.000000", "2026-05-01")
+    rows = [(*cells, "11330000000000000C", ""), (*cells[:-1], "2026-13-01", "11330000000000000C", "")]
+    path = write_csv(tmp_path / "a.csv", rows, header)
+    found = check(path, form="shuanggongshi_penalty_2018")
+    assert (found.read, found.unknown_columns) == (2, ("YB",))
+    assert dict(found.rejected_by_reason) == {"date.malformed": 1}
+    assert found.normalised_by_rule["unit_converted"] == 2
+
+
+def test_form_of_another_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="one of 'licence', not 'penalty'"):
+        check(write_csv(tmp_path / "a.csv", [row()]), form="shuanggongshi_licence_2018")
+    with pytest.raises(ConfigurationError, match="there is no form 'nothing'"):
+        check(write_csv(tmp_path / "a.csv", [row()]), form="nothing")
 
 
 def test_unknown_dataset_is_answered_with_all_there_are(tmp_path: Path) -> None:
