@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from unicodedata import east_asian_width
 
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from exchange_formats.datasets import Dataset, FieldSpec, load_catalogue
@@ -36,6 +38,8 @@ _OPTIONAL: Final = PatternFill("solid", fgColor="E7E6E6")
 _BOOLEANS: Final = ("是", "否")
 # Excel's own limits of what a cell shows when it is chosen.
 _LONGEST_PROMPT_TITLE, _LONGEST_PROMPT = 32, 255
+# Points; a row can be no taller.
+_LINE, _TALLEST = 15, 409
 _CHINESE: Final = Tongue("zh")
 _INTRODUCTION: Final = (
     "第一张表填写数据,一行一条记录;表头不要改动,非必填的列可以删除。",
@@ -71,8 +75,8 @@ def encode_header(dataset: Dataset) -> bytes:
     return _BYTE_ORDER_MARK + ",".join(spec.title for spec in dataset.fields.values()).encode() + b"\r\n"
 
 
-def build_workbook(dataset: Dataset, rows: Sequence[Mapping[str, object]] = ()) -> Workbook:
-    """The template; ``rows`` (column → value) fill it in."""
+def build_workbook(dataset: Dataset) -> Workbook:
+    """The workbook: the sheet to fill in, the explanation, the hidden code lists."""
     workbook = Workbook()
     sheet = workbook.active
     sheet.title = dataset.title
@@ -80,9 +84,6 @@ def build_workbook(dataset: Dataset, rows: Sequence[Mapping[str, object]] = ()) 
     codes.sheet_state = "hidden"
     for place, name in enumerate(dataset.fields, start=1):
         _write_column(sheet, codes, place, name, dataset)
-    for number, values in enumerate(rows, start=2):
-        for place, name in enumerate(dataset.fields, start=1):
-            sheet.cell(number, place, values.get(name))
     sheet.freeze_panes = "A2"
     sheet.row_dimensions[1].height = 32
     _write_explanation(workbook.create_sheet(_EXPLANATION, 1), dataset)
@@ -183,14 +184,34 @@ def _write_explanation(sheet: Worksheet, dataset: Dataset) -> None:
                 " ".join(filter(None, (spec.type, spec.unit))),
                 "\n".join(_say_options(spec, dataset)),
                 " · ".join(filter(None, (spec.standard, " ".join(MARKS[spec.status][:2])))),
-                examples.get(name, spec.example),
+                show_value(spec, examples.get(name, spec.example)),
             )
         )
         sheet.cell(sheet.max_row, 1).fill = _fill(spec)
         for cell in sheet[sheet.max_row]:
             cell.alignment, cell.number_format = Alignment(wrap_text=True, vertical="top"), "@"
+        lines = max(
+            _count_lines(str(cell.value or ""), width)
+            for cell, width in zip(sheet[sheet.max_row], _WIDTHS, strict=True)
+        )
+        sheet.row_dimensions[sheet.max_row].height = min(_LINE * lines, _TALLEST)
+    sheet.page_setup.orientation, sheet.page_setup.fitToHeight = "landscape", 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     for place, width in enumerate(_WIDTHS, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = width
+
+
+def show_value(spec: FieldSpec, text: str) -> str:
+    """A value as a person chooses it: the title of a code, 是 or 否."""
+    if spec.type == "boolean" and text:
+        return _BOOLEANS[text != "true"]
+    return (spec.codes or {}).get(text, text)
+
+
+def _count_lines(text: str, width: int) -> int:
+    """How many lines a cell needs; a Chinese character is as wide as two Latin ones."""
+    wide = (sum(2 if east_asian_width(letter) in "WF" else 1 for letter in line) for line in text.split("\n"))
+    return sum(max(1, -(-units // (width - 1))) for units in wide)
 
 
 def _say_options(spec: FieldSpec, dataset: Dataset) -> Sequence[str]:
