@@ -173,7 +173,7 @@ def _print(submission: Submission, found: Validation, rejects: Path | None) -> N
         console.print()
         console.print(table)
     console.print()
-    for note in _list_notes(found):
+    for note in (*_list_codes(submission, found), *_list_notes(found)):
         console.print(note, markup=False, soft_wrap=True)
     if rejects is not None:
         console.print(f"不合格行已写到 rejects are in: {rejects}", markup=False, soft_wrap=True)
@@ -224,6 +224,18 @@ def _show_rules(found: Validation) -> Table:
     for rule, cells in found.normalised_by_rule.items():
         table.add_row(f"{cells:,}", words.get(rule, ""), rule)
     return table
+
+
+def _list_codes(submission: Submission, found: Validation) -> Iterator[str]:
+    """What may be written in the columns that hold something else."""
+    wrong = {(problem.reason, problem.column) for problem in found.problems}
+    wrong |= {other for problem in found.problems for other in problem.also}
+    for column, spec in submission.dataset.fields.items():
+        mapped = submission.mapping.columns.get(column)
+        if (Reason.CODE_UNKNOWN, column) in wrong and mapped is not None:
+            words = list(mapped.codes or (spec.codes or {}).values())
+            more = f" … ({len(words)})" if len(words) > _SHOWN else ""
+            yield f"{mapped.source or spec.title} 可填 / may hold: {' | '.join(words[:_SHOWN])}{more}"
 
 
 def _list_notes(found: Validation) -> Iterator[str]:

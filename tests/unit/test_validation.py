@@ -330,6 +330,11 @@ def test_report_says_it_all_when_a_file_has_problems(tmp_path: Path) -> None:
         assert said in result.output
 
 
+def test_codes_are_listed_when_a_column_holds_something_else(tmp_path: Path) -> None:
+    result = run(write_csv(tmp_path / "a.csv", [row(1, kind="警告")]), "-d", "penalty")
+    assert "处罚类别 可填 / may hold: 警告、通报批评 | 罚款 | " in result.output
+
+
 def test_exit_code_is_zero_when_the_file_is_clean(tmp_path: Path) -> None:
     result = run(write_csv(tmp_path / "a.csv", [row()]), "-d", "penalty")
     assert result.exit_code == 0, result.output
