@@ -74,3 +74,31 @@ def plan_key(domain: str, run_id: str) -> str:
 def receipt_key(domain: str, run_id: str) -> str:
     """What the broker confirmed; written after the last confirm."""
     return f"{published_prefix(domain)}run={run_id}/receipt.json"
+
+
+def feedback_sent_key(department: str, dataset: str, batch_id: str) -> str:
+    """That a sender was told what became of a batch; written after the confirm."""
+    return f"published/feedback/department={department}/dataset={dataset}/batch={batch_id}.json"
+
+
+def notices_prefix(department: str, dataset: str) -> str:
+    """Where it stands up to which heads withdrawals and corrections of a dataset were told."""
+    return f"published/records/department={department}/dataset={dataset}/"
+
+
+def notices_sent_key(department: str, dataset: str, number: int) -> str:
+    """One telling of withdrawals and corrections, counted from 1; written after the last confirm."""
+    return f"{notices_prefix(department, dataset)}{number:08d}.json"
+
+
+CHECKPOINTS = "checkpoints/"
+
+
+def checkpoint_key(day: date, sha256: str) -> str:
+    """A daily checkpoint, named by its own digest; written before it is sent."""
+    return f"{CHECKPOINTS}date={day.isoformat()}/checkpoint-{sha256}.json"
+
+
+def checkpoint_sent_key(day: date, sha256: str) -> str:
+    """That a checkpoint was sent; written after the confirm."""
+    return f"{CHECKPOINTS}date={day.isoformat()}/sent-{sha256}.json"
