@@ -115,10 +115,9 @@ class Form(_Strict):
         return {name: spec for name, spec in dataset.fields.items() if name not in self.held}
 
     def read_texts(self, name: str, spec: FieldSpec) -> Mapping[str, str]:
-        """Every text that the field may hold for a code: the form's own, the official titles, the codes themselves."""
-        codes = spec.codes or {}
-        own = dict(self.fields[name].texts)
-        return own | {title: code for code, title in codes.items() if title not in own} | {one: one for one in codes}
+        """Every text that the field may hold, and its code: the form's own, and the official titles."""
+        own = self.fields[name].texts
+        return dict(own) | {title: code for code, title in (spec.codes or {}).items() if title not in own}
 
     def written_texts(self, name: str, spec: FieldSpec) -> Mapping[str, str]:
         """Code → the one text that is written for it."""

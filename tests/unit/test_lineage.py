@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from connectors.department import DEPARTMENTS, load_departments
 from exchange_formats.datasets import load_catalogue
 from exchange_formats.errors import ConfigurationError
+from exchange_formats.forms import FORMS
 from exchange_formats.lineage import FILES, LineageTable, find_key, find_origin, list_leaves, load_lineage
 from exchange_formats.manifests import BatchManifest, RunManifest
 from exchange_formats.messages.registry import MESSAGES
@@ -106,7 +107,9 @@ def test_every_origin_exists_when_looked_up() -> None:
 
 @pytest.mark.parametrize("domain", [None, *DOMAINS])
 def test_every_way_back_ends_at_something_written_when_followed(atlas: Atlas, domain: str | None) -> None:
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in DEPARTMENTS.glob("*.yaml")}
+    forms = "".join(path.read_text(encoding="utf-8") for path in FORMS.glob("*.yaml"))
+    forms += forms.lower()  # as databases write names
+    texts = {path.stem: path.read_text(encoding="utf-8") + forms for path in DEPARTMENTS.glob("*.yaml")}
     for message in MESSAGES.values():
         for trace in atlas.trace_message(message.name, "", domain):
             for name in sources(trace.step):
