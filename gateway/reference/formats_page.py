@@ -12,6 +12,7 @@ from typing import Final
 
 from exchange_formats.rejects import RETENTION_DAYS
 from gateway.reference.dataset_sections import render_codes, render_datasets, render_overview
+from gateway.reference.form_sections import render_forms
 from gateway.reference.markdown import Tongue, list_headings
 from gateway.reference.message_sections import link_submission, render_messages
 from gateway.reference.rule_sections import (
@@ -40,7 +41,7 @@ SECTIONS: Final[Mapping[str, Callable[[Tongue], Iterable[str]]]] = {
     "reject_days": lambda _: [str(RETENTION_DAYS)],
     "reasons": render_reasons,
     "limits": render_limits,
-    "forms": lambda _: [],
+    "forms": render_forms,
     "messages": render_messages,
 }
 
@@ -51,7 +52,7 @@ def render_pages() -> Mapping[str, bytes]:
 
 
 def _render(tongue: Tongue) -> str:
-    prose = (_PROSE / f"formats{tongue.suffix}.md").read_text(encoding="utf-8")
+    prose = (_PROSE / f"formats{tongue.suffix}.md.in").read_text(encoding="utf-8")
     page = _PLACE.sub(lambda place: _fill(place, tongue), prose)
     page = page.replace(_CONTENTS, "\n".join(list_headings(page)))
     return _HEAD + re.sub(r"\n{3,}", "\n\n", page)

@@ -58,19 +58,11 @@ def test_titles_tell_columns_apart_when_they_are_the_header(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_csv_is_good_when_filled_in_with_the_examples(name: str, tmp_path: Path) -> None:
-    dataset = DATASETS[name]
-    content = (ROOT / csv_template_path(dataset)).read_bytes()
+def test_csv_opens_as_a_header_of_titles_when_a_spreadsheet_reads_it(name: str) -> None:
+    content = (ROOT / csv_template_path(DATASETS[name])).read_bytes()
     assert content.startswith(b"\xef\xbb\xbf"), "Excel takes it for GBK without the mark"
     (header,) = csv.reader(io.StringIO(content.decode("utf-8-sig")))
-    examples = choose_examples(dataset)
-    by_title = {spec.title: examples.get(field, "") for field, spec in dataset.fields.items()}
-    line = io.StringIO()
-    csv.writer(line).writerow([by_title[title] for title in header])
-    path = tmp_path / f"{name}.csv"
-    path.write_bytes(content + line.getvalue().encode())
-    found = validate(path, dataset)
-    assert (found.read, found.good, found.rejected, found.unknown_columns) == (1, 1, 0, ()), found.problems
+    assert header == [spec.title for spec in DATASETS[name].fields.values()]
 
 
 @pytest.mark.parametrize("name", DATASETS)
