@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple, NoReturn, Self
 import pyarrow as pa
 
 from connectors.sources import limits
-from connectors.sources.contract import is_plain
+from connectors.sources.contract import is_plain, show_name
 from connectors.sources.model import PAGE_BYTES, PAGE_ROWS, RejectedInput, SourcePage
 from connectors.sources.tables import FileBrokenError, Run, page_rows
 from exchange_formats.rejects import Reason
@@ -102,7 +102,8 @@ class ArrowTable:
             _fail("no columns")
         for field in schema:
             if not is_plain(field.type):
-                _fail(f"column '{field.name[:64]}' is a {str(field.type)[:64]}: send text, numbers, booleans or dates")
+                kind = show_name(str(field.type))
+                _fail(f"column '{show_name(field.name)}' is a {kind}: send text, numbers, booleans or dates")
         return schema
 
     def _read_message(self) -> pa.ipc.Message | None:

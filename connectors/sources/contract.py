@@ -35,7 +35,7 @@ def check_columns(origin: str, found: Sequence[str], mapping: DatasetMapping, *,
             f"多出列 / {origin}: unknown columns: {_name(unknown)}",
             hint="map them, list them under 'ignore', or set 'on_unknown_column: report'",
         )
-    return tuple(unknown)
+    return tuple(map(show_name, unknown))
 
 
 def is_plain(kind: pa.DataType) -> bool:
@@ -45,6 +45,11 @@ def is_plain(kind: pa.DataType) -> bool:
     return any(check(kind) for check in (*checks, types.is_date, types.is_timestamp, types.is_decimal))
 
 
+def show_name(name: str) -> str:
+    """A name out of a file as an error may show it: short, and nothing in it that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name[:64])
+
+
 def _name(columns: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name[:64]}'" for name in columns[:_SHOWN])
+    shown = ", ".join(f"'{show_name(name)}'" for name in columns[:_SHOWN])
     return shown + (f" and {len(columns) - _SHOWN} more" if len(columns) > _SHOWN else "")

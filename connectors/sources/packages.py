@@ -237,6 +237,8 @@ class _Part:
             self._end_cell()
         elif local in {"v", "is"} and self._text is not None:
             value, self._text = "".join(self._text), None
+            # Some writers leave the value of a formula empty; only a text may be so.
+            self._has_value = bool(value) or self._cell.get("t") in {"str", "inlineStr"}
             if self._cell.get("t") == "s" and value.isdecimal():
                 self._sheet.characters -= len(value)
                 self._sheet.shared[int(value)] += 1

@@ -62,15 +62,20 @@ def page_rows(
 ) -> Iterator[SourcePage | RejectedInput]:
     """Rows that follow each other as pages of ``columns``; a reject or a blank row between them begins a new page."""
     page = _Page(header, columns, origin)
-    for row in rows:
-        if isinstance(row, RejectedInput):
-            yield from page.close()
-            yield row
-            continue
-        if row.number != page.next_number:
-            yield from page.close()
-        page.add(row)
-        yield from page.take_full()
+    try:
+        for row in rows:
+            if isinstance(row, RejectedInput):
+                yield from page.close()
+                yield row
+                continue
+            if row.number != page.next_number:
+                yield from page.close()
+            page.add(row)
+            yield from page.take_full()
+    except FileBrokenError:
+        # What was read in front of the fault is sound.
+        yield from page.close()
+        raise
     yield from page.close()
 
 
