@@ -18,8 +18,9 @@ from exchange_formats.errors import ConfigurationError
 from gateway.bus import apply_topology, require_topology
 from gateway.cli import app
 from gateway.workplace import open_workplace
-from tests.integration.broker import PLATFORM, Broker, message, wait_for
+from tests.integration.broker import ECOLOGY, PLATFORM, Broker, message, wait_for
 from tests.publication_samples import DOMAIN, Runs, code, grade, warning
+from tests.pulls import Landings, later, penalty, penalty_mapping
 
 Run = Callable[..., Result]
 
@@ -67,6 +68,26 @@ def test_summary_is_shown_when_a_person_reads_it(run: Run, tmp_path: Path) -> No
     target = tmp_path / "out.jsonl"
     result = run("consume", PLATFORM, "--to", f"jsonl:{target}", "--max", 2)
     assert "written 2" in result.output
+
+
+def test_sender_and_witness_are_told_when_the_commands_run(run: Run, broker: Broker, tmp_path: Path) -> None:
+    landings = Landings(MinioStore.open(broker.resolve("lake")), tmp_path / "landing", penalty_mapping())
+    landings.pull([penalty(1), penalty(2, CF_JDRQ="2026-13-01")])
+    assert said(run("feedback", ECOLOGY, "--dataset", "penalty", "--json"))["messages"] == 1
+    assert "0" in run("feedback", ECOLOGY, "--dataset", "penalty").output
+    assert "first time" in run("notices", ECOLOGY, "--dataset", "penalty").output
+    landings.pull([penalty(1, CX_RQ="2026-06-20", updateTime="2026-06-02 08:00:00")], until=later(1))
+    (notices,) = json.loads(run("notices", ECOLOGY, "--dataset", "penalty", "--json").stdout)
+    assert (notices["withdrawn"], notices["corrected"]) == (1, 0)
+    written = said(run("checkpoint", "--json"))
+    assert (written["chains"], written["new"], written["sent"]) == (2, True, 1)
+    assert "the heads are the same" in run("checkpoint").output
+    target = tmp_path / "feedback.jsonl"
+    said(run("consume", ECOLOGY, "--to", f"jsonl:{target}", "--until-idle", 1, "--json"))
+    (line,) = [json.loads(line) for line in target.read_bytes().splitlines()]
+    assert (line["data"]["counts"]["rejected"], line["data"]["rows"][0]["row"]) == (1, 2)
+    records = broker.drain(PLATFORM, f"{PLATFORM}.records", f"{PLATFORM}.checkpoints")
+    assert [one.routing_key for one in records] == [f"record.{ECOLOGY}.penalty.withdrawn", "checkpoint.committed"]
 
 
 def test_unknown_domain_is_a_configuration_error(run: Run) -> None:
