@@ -300,7 +300,8 @@ class Subscriptions(_Strict):
     """What a participant receives: domain ids, or ``all``; for ``records`` department ids, or ``all``.
 
     ``persons`` and ``person_records`` grant messages about natural persons, each domain and department by name:
-    ``all`` never covers persons (semantics §5).
+    ``all`` never covers persons (semantics §5). ``versions`` keeps the participant on an older version of a
+    noun's messages (``grade: 1``) while others move on; without it each is the newest.
     """
 
     grades: Domains = ()
@@ -309,6 +310,7 @@ class Subscriptions(_Strict):
     records: Domains = ()
     persons: tuple[Identifier, ...] = ()
     person_records: tuple[Identifier, ...] = ()
+    versions: Mapping[Literal["grade", "warning"], Annotated[int, Field(ge=1, le=99)]] = Field(default_factory=dict)
 
 
 class Department(_Strict):
@@ -409,6 +411,8 @@ def _check_participant(document: Document[Department], department: Department) -
     """The participant's own keys: connection, schedule, number."""
     from croniter import croniter
 
+    from exchange_formats.messages.versions import known_versions
+
     found: list[Problem] = []
     connection, expected = department.source.connection, f"dept_{department.id}"
     if connection != expected:
@@ -432,6 +436,11 @@ def _check_participant(document: Document[Department], department: Department) -
                 hint=hint,
             )
         )
+    for noun, version in department.subscribes.versions.items():
+        if version not in (known := known_versions(noun)):
+            expected = f"one of {', '.join(map(str, known))}"
+            at = ("subscribes", "versions", noun)
+            found.append(document.problem(at, "no such version of its messages", expected=expected, got=str(version)))
     if department.kind == "platform" and department.domains:
         found.append(document.problem(("domains",), "a platform scores no domain of its own", hint="remove it"))
     return found

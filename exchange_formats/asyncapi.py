@@ -22,6 +22,7 @@ from exchange_formats.messages.samples import example_message
 from exchange_formats.messages.schemas import message_schema
 from exchange_formats.messages.snapshots import HEADER_PREFIX
 from exchange_formats.messages.specs import MessageSpec, Parameter
+from exchange_formats.messages.versions import known_versions, version_word
 from exchange_formats.topology import VHOST, Queue, Subscription, Topology, build_topology
 
 Document = dict[str, Any]
@@ -207,24 +208,52 @@ def _as_headers(schema: Document) -> Document:
 
 
 def _key_channels(messages: tuple[MessageSpec, ...]) -> Iterator[tuple[str, Document]]:
-    """One channel a routing key; what may be about natural persons has a second one, granted by name."""
+    """One channel a routing key: of the newest version, then of each older one that is served beside it.
+
+    What may be about natural persons has a second channel, granted by name.
+    """
+    registry = {spec.type: spec for spec in messages}
     by_key: dict[tuple[str, str], list[MessageSpec]] = {}
     for spec in messages:
         by_key.setdefault((spec.exchange, spec.key), []).append(spec)
     for (exchange, key), specs in by_key.items():
         words = [word for word in key.split(".") if not word.startswith("{")]
         name = ".".join([exchange.rpartition(".")[2], *words])
-        yield name, _describe_key(exchange, key, specs)
-        persons = [spec for spec in specs if spec.may_be_person]
-        if persons:
-            yield f"{name}.{PERSON}", _describe_key(exchange, f"{key}.{PERSON}", persons)
+        for version in (None, *known_versions(specs[0].noun, registry)):
+            word = version_word(specs[0].noun, version, registry) if version else ""
+            said = _choose_versions(specs, version)
+            if said and (word or version is None):
+                yield from _describe_version(exchange, key, name, said, word)
 
 
-def _describe_key(exchange: str, key: str, specs: list[MessageSpec]) -> Document:
+def _choose_versions(specs: list[MessageSpec], version: int | None) -> list[MessageSpec]:
+    """Of each type the newest version, at most ``version``; an inbound type is taken in all of its versions."""
+    if specs[0].direction == "inbound":
+        return specs if version is None else []
+    newest: dict[str, MessageSpec] = {}
+    for spec in specs:
+        if version is None or spec.version <= version:
+            known = newest.get(spec.name)
+            newest[spec.name] = spec if known is None or known.version < spec.version else known
+    return list(newest.values())
+
+
+def _describe_version(
+    exchange: str, key: str, name: str, specs: list[MessageSpec], word: str
+) -> Iterator[tuple[str, Document]]:
+    ending = f".{word}" if word else ""
+    yield f"{name}{ending}", _describe_key(exchange, f"{key}{ending}", specs)
+    persons = [spec for spec in specs if spec.may_be_person]
+    if persons:
+        described = _describe_key(exchange, f"{key}.{PERSON}{ending}", persons, about_persons=True)
+        yield f"{name}.{PERSON}{ending}", described
+
+
+def _describe_key(exchange: str, key: str, specs: list[MessageSpec], *, about_persons: bool = False) -> Document:
     titles = dict.fromkeys(spec.title for spec in specs)
     english = dict.fromkeys(spec.title_en for spec in specs)
     what = f"{'、'.join(titles)}\n\n{', '.join(english)}"
-    if key.endswith(f".{PERSON}"):
+    if about_persons:
         what += "\n\n仅限自然人, 须逐项授权。About natural persons only, and granted by name."
     return {
         "address": key,

@@ -6,6 +6,7 @@ confirm. A plan without a receipt is work to finish: the same bytes under the sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -74,6 +75,8 @@ class Plan(_Publication):
     kind: Literal["plan"] = "plan"
     baseline_run_id: str | None
     baseline_sha256: Sha256 | None
+    #: Older message versions that are sent besides the newest: noun → versions.
+    older: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     #: The ``time`` of every message.
     planned_at: AwareDatetime
     messages: tuple[PlannedMessage, ...]

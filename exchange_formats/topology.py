@@ -60,7 +60,8 @@ class Subscription:
 
     ``persons`` and ``person_records`` name the domains and departments whose messages about natural persons
     it may receive too, as far as it subscribes to them: each by name, for ``all`` never covers persons
-    (semantics §5). ``platform``: receives checkpoints and may send public credit.
+    (semantics §5). ``platform``: receives checkpoints and may send public credit. ``older``: noun → last word of
+    the keys of the older message version that it stays on (``exchange_formats.messages.versions``).
     """
 
     participant: str
@@ -71,6 +72,7 @@ class Subscription:
     persons: tuple[str, ...] = ()
     person_records: tuple[str, ...] = ()
     platform: bool = False
+    older: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +279,13 @@ def _subscribe(one: Subscription, domains: tuple[str, ...], participants: tuple[
     ]
     if one.platform:
         keys.append((checkpoints_queue(name), CHECKPOINT_KEY))
-    return [Binding(RESULTS, queue, key) for queue, key in keys]
+    return [Binding(RESULTS, queue, _choose_version(key, one.older)) for queue, key in keys]
+
+
+def _choose_version(key: str, older: Mapping[str, str]) -> str:
+    """The key of the version that a participant takes: the newest one's has no further word."""
+    word = older.get(key.partition(".")[0])
+    return f"{key}.{word}" if word else key
 
 
 def _grant(

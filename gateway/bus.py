@@ -9,6 +9,9 @@ from connectors.connection import Resolve
 from connectors.department import Department, Departments
 from connectors.rabbit.management import Management, QueueState
 from exchange_formats.errors import ConfigurationError, FatalError
+from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.specs import MessageSpec
+from exchange_formats.messages.versions import ServedVersions, version_word
 from exchange_formats.topology import GATEWAY, UNROUTED, Subscription, Topology, build_topology, definitions
 
 
@@ -36,7 +39,11 @@ def connection_id(user: str) -> str:
     return f"rabbitmq_{user}"
 
 
-def derive_topology(departments: Iterable[Department], participants: Iterable[str] = ()) -> Topology:
+def derive_topology(
+    departments: Iterable[Department],
+    participants: Iterable[str] = (),
+    messages: Mapping[str, MessageSpec] = MESSAGES,
+) -> Topology:
     """The bus for ``departments``; other ``participants`` get queues that receive nothing yet.
 
     Raises:
@@ -53,12 +60,29 @@ def derive_topology(departments: Iterable[Department], participants: Iterable[st
             persons=one.subscribes.persons,
             person_records=one.subscribes.person_records,
             platform=one.kind == "platform",
+            older=_find_older(one, messages),
         )
         for one in known
     ]
     named = {one.id for one in known}
     subscriptions += [Subscription(one) for one in sorted(set(participants)) if one not in named]
     return build_topology(subscriptions, [domain for one in known for domain in one.domains])
+
+
+def find_served(departments: Iterable[Department], messages: Mapping[str, MessageSpec] = MESSAGES) -> ServedVersions:
+    """The older message versions that some participant stays on."""
+    older: dict[str, set[int]] = {}
+    for one in departments:
+        for noun, version in one.subscribes.versions.items():
+            if version_word(noun, version, messages):
+                older.setdefault(noun, set()).add(version)
+    return ServedVersions({noun: frozenset(versions) for noun, versions in older.items()}, messages)
+
+
+def _find_older(department: Department, messages: Mapping[str, MessageSpec]) -> Mapping[str, str]:
+    """Noun → last word of its keys, where a participant stays on a version that is not the newest."""
+    words = {noun: version_word(noun, version, messages) for noun, version in department.subscribes.versions.items()}
+    return {noun: word for noun, word in words.items() if word}
 
 
 def require_topology(departments: Departments) -> Topology:

@@ -33,6 +33,7 @@ from exchange_formats.messages import (
     grade_key,
     warning_key,
 )
+from exchange_formats.messages.versions import ServedVersions
 from exchange_formats.messages.warning_log import ESCALATED, UPDATED
 from exchange_formats.publications import PlannedMessage, Totals
 from gateway.changes import ChangedWarning, severity
@@ -56,11 +57,15 @@ class _Entry:
 
 
 class MessageSpool:
-    """Add results, then read ``messages``; ``file`` is a temporary file of the caller's."""
+    """Add results, then read ``messages``; ``file`` is a temporary file of the caller's.
 
-    def __init__(self, domain: str, file: BinaryIO) -> None:
+    ``served``: the older versions in which each message is said too, under the same sequence.
+    """
+
+    def __init__(self, domain: str, file: BinaryIO, served: ServedVersions | None = None) -> None:
         self._domain = domain
         self._file = file
+        self._served = served or ServedVersions()
         self._entries: list[_Entry] = []
         self._end = 0
 
@@ -124,7 +129,20 @@ class MessageSpool:
         )
 
     def messages(self, run: RunData, time: datetime) -> Iterator[OutgoingMessage]:
-        """All messages in order; the first has ``run.sequence``, each next one more. The same input, the same bytes."""
+        """All messages in order, each followed by its older versions. The same input, the same bytes.
+
+        The first has ``run.sequence``, each next one more.
+        """
+        for _, message in self._say_all(run, time):
+            yield message
+
+    def _say_all(self, run: RunData, time: datetime) -> Iterator[tuple[_Entry, OutgoingMessage]]:
+        for entry, newest in self._say_newest(run, time):
+            yield entry, newest
+            for older in self._served.convert(newest):
+                yield entry, older
+
+    def _say_newest(self, run: RunData, time: datetime) -> Iterator[tuple[_Entry, OutgoingMessage]]:
         self._file.flush()
         totals = {kind: sum(one.type == kind for one in self._entries) for kind in (EVALUATED, WITHDRAWN)}
         numbers = dict.fromkeys(totals, 0)
@@ -137,7 +155,7 @@ class MessageSpool:
                 data = encode_grades(said, Slice(number=numbers[entry.type], of=totals[entry.type]), (blob,))
             else:
                 data = encode_warning(said, blob, **dict(entry.also))
-            yield encode_message(
+            message = encode_message(
                 said,
                 entry.type,
                 data,
@@ -146,6 +164,7 @@ class MessageSpool:
                 routing_key=entry.routing_key,
                 priority=entry.priority,
             )
+            yield entry, message
 
     def plan(self, run: RunData, time: datetime) -> tuple[PlannedMessage, ...]:
         """What a plan says of each message."""
@@ -153,10 +172,10 @@ class MessageSpool:
             PlannedMessage(
                 routing_key=message.routing_key,
                 id=message.id,
-                type=entry.type,
+                type=message.type,
                 sha256=digest_bytes(message.body),
                 results=entry.count,
                 priority=message.priority,
             )
-            for entry, message in zip(self._entries, self.messages(run, time), strict=True)
+            for entry, message in self._say_all(run, time)
         )

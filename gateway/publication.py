@@ -30,6 +30,7 @@ from exchange_formats.errors import FatalError, TransientError
 from exchange_formats.keys import domain_prefix, plan_key, published_prefix, receipt_key, run_prefix
 from exchange_formats.manifests import RunManifest
 from exchange_formats.messages import CLEARED, EVALUATED, RAISED, WITHDRAWN, OutgoingMessage, RunData
+from exchange_formats.messages.versions import ServedVersions
 from exchange_formats.publications import Plan, Receipt, Totals
 from gateway.changes import RunFiles, compare_runs
 from gateway.message_spool import MessageSpool
@@ -116,8 +117,12 @@ def publish_domain(
     spool: Path,
     correction: bool = False,
     progress: ReportProgress | None = None,
+    served: ServedVersions | None = None,
 ) -> PublicationResult:
     """Send every unpublished run of ``domain`` and store a receipt for each.
+
+    ``served``: older message versions that participants stay on. A run that was planned is finished in the
+    versions of its plan.
 
     Raises:
         TransientError: the broker or the store is away, a queue is full, another publication
@@ -136,7 +141,10 @@ def publish_domain(
             if plan is None and backfill and not correction:
                 withheld.append(run.run_id)
                 continue
-            job = _Job(lake, run, ledger, now, correction=plan.correction if plan else backfill)
+            versions = served or ServedVersions()
+            if plan is not None:
+                versions = versions.only(plan.older)
+            job = _Job(lake, run, ledger, now, versions, correction=plan.correction if plan else backfill)
             with job.render(spool, runs) as spooled:
                 receipt = job.send(spooled, plan, open_publisher, progress)
             ledger = _Ledger((*ledger.receipts, receipt), ledger.plans)
@@ -164,6 +172,7 @@ class _Job:
     run: RunManifest
     ledger: _Ledger
     now: Callable[[], datetime]
+    served: ServedVersions
     correction: bool
 
     @property
@@ -181,7 +190,7 @@ class _Job:
             old = _fetch(self.lake, baseline) if baseline else None
             wording = read_wording(self.lake, self.run)
             with (Path(folder) / "messages").open("w+b") as file:
-                spooled = MessageSpool(self.run.domain, file)
+                spooled = MessageSpool(self.run.domain, file, self.served)
                 with compare_runs(_fetch(self.lake, self.run), old, wording, Path(folder)) as changes:
                     if not self.correction:
                         spooled.add_escalations(changes.escalated())
@@ -234,6 +243,7 @@ class _Job:
             totals=spooled.totals,
             baseline_run_id=self._baseline.run_id if self._baseline else None,
             baseline_sha256=self._baseline.manifest_sha256 if self._baseline else None,
+            older={noun: tuple(sorted(versions)) for noun, versions in sorted(self.served.older.items())},
             planned_at=planned_at,
             messages=spooled.plan(self._run_data(first), planned_at),
         )

@@ -19,6 +19,7 @@ from connectors.department import Departments, load_departments
 from connectors.lake import Lake
 from connectors.object_store import MinioStore
 from exchange_formats.errors import FatalError
+from exchange_formats.messages.versions import ServedVersions
 from exchange_formats.subjects import PseudonymKey
 from exchange_formats.topology import GATEWAY
 from gateway.folders import departments_folder, models_folder
@@ -73,6 +74,14 @@ class Workplace:
                 hint="set it to at least 64 hex characters; `xinqiao up` generates one for the local stack",
             )
         return PseudonymKey(key_id, bytes.fromhex(secret))
+
+    @cached_property
+    def served(self) -> ServedVersions:
+        """The older message versions that participants stay on; a file that only a cross-check refuses counts."""
+        from gateway.bus import find_served
+
+        documents = self.departments.documents.values()
+        return find_served(document.value for document in documents if document.value is not None)
 
     def open_publisher(self) -> Publisher:
         """The gateway's own publisher: use it in ``with``."""

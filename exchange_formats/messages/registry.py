@@ -34,11 +34,11 @@ def find_message(kind: str) -> MessageSpec:
 
 
 @cache
-def _event_model(kind: str) -> type[Event]:
-    spec = MESSAGES[kind]
+def event_model(spec: MessageSpec) -> type[Event]:
+    """The model of a whole message: the context attributes, then ``data``; of a binary one all its attributes."""
     name = f"{spec.name.title().replace('.', '').replace('_', '')}V{spec.version}"
     fields: dict[str, Any] = {
-        "type": (Literal[kind], ...),
+        "type": (Literal[spec.type], ...),
         "source": (Annotated[str, Field(pattern=spec.source)], ...),
     }
     if spec.mode == "binary":
@@ -49,8 +49,3 @@ def _event_model(kind: str) -> type[Event]:
     if spec.direction == "outbound":
         return create_model(name, __base__=CloudEvent, **fields)
     return create_model(name, __base__=InboundEvent, **fields)
-
-
-def event_model(spec: MessageSpec) -> type[Event]:
-    """The model of a whole message: the context attributes, then ``data``; of a binary one all its attributes."""
-    return _event_model(spec.type)

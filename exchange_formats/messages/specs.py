@@ -59,7 +59,8 @@ class MessageSpec:
     the key has the further word ``person`` and reaches only queues granted them. ``priority`` is the usual
     one of 0–9; a warning's depends on its level. ``data`` is the model of ``data`` (structured) or of the
     extension attributes (binary; ``body`` gives an example of the body). ``source`` is the pattern of the
-    CloudEvents ``source``, ``subject`` says what its ``subject`` is made of.
+    CloudEvents ``source``, ``subject`` says what its ``subject`` is made of. ``downgrade`` says its data in the
+    version before, for those who stay on that one; only version 1 has none.
     """
 
     type: str
@@ -79,11 +80,17 @@ class MessageSpec:
     content_type: str = CONTENT_TYPE
     maximum_bytes: int = MAXIMUM_BYTES
     body: Callable[[], bytes] | None = None
+    downgrade: Callable[[MessageData], MessageData] | None = None
 
     @property
     def name(self) -> str:
         """Noun and past participle: ``grade.evaluated``."""
         return self._split()[1]
+
+    @property
+    def noun(self) -> str:
+        """What it is about: ``grade``, the first word of its routing key."""
+        return self.name.partition(".")[0]
 
     @property
     def version(self) -> int:

@@ -106,6 +106,7 @@ def publish(domain: str) -> Reference:
             open_publisher=workplace.open_publisher,
             now=lambda: datetime.now(UTC),
             spool=workplace.spool,
+            served=workplace.served,
         )
     return {
         "runs": [run.run_id for run in result.runs],

@@ -42,6 +42,7 @@ def publish(
             open_publisher=workplace.open_publisher,
             now=lambda: datetime.now(UTC),
             spool=workplace.spool,
+            served=workplace.served,
             correction=correction,
             progress=report,
         )

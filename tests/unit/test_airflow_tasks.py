@@ -67,6 +67,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
         pseudonyms="the key",
         models="the models",
         spool=tmp_path,
+        served="the served versions",
     )
     monkeypatch.setattr("gateway.workplace.open_workplace", lambda resolve: workplace)
     calls: list[dict[str, Any]] = []
