@@ -40,41 +40,48 @@ class Encoding(StrEnum):
     gb18030 = "gb18030"
 
 
+_FILE = Annotated[Path, typer.Argument(metavar="FILE", help="CSV(.gz) | XLSX | XML | JSON(.gz) | Arrow")]
+_DATASET = Annotated[
+    str, typer.Option("--dataset", "-d", help="数据集, 如 penalty / dataset id, such as penalty", show_default=False)
+]
+_DEPARTMENT = Annotated[
+    str | None, typer.Option("--department", metavar="ID", help="按该部门的映射读 / by this department's mapping")
+]
+_MAPPING = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE.yaml", help="按这个部门配置文件的映射读 / by a department YAML"),
+]
+_FORM = Annotated[
+    str | None, typer.Option("--form", metavar="ID", help="按旧表样读, 如双公示 / by a legacy form, such as 双公示's")
+]
+_SHEET = Annotated[str | None, typer.Option("--sheet", help="XLSX 工作表, 默认第一张 / worksheet; default the first")]
+_ENCODING = Annotated[
+    Encoding | None, typer.Option("--encoding", help="CSV 编码, 默认 utf-8 / of a CSV; default utf-8")
+]
+_REJECTS = Annotated[
+    Path | None,
+    typer.Option("--rejects", metavar="OUT", help="写出全部不合格行 / write all rejects: .csv .xlsx .jsonl .arrow"),
+]
+_LIMIT = Annotated[int, typer.Option("--limit", min=0, help="列出多少个问题 / how many problems to list")]
+_AS_OF = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="DATE", help="之后的日期算未来, 默认今天 / later is future; default today"),
+]
+_JSON = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+
+
 def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV(.gz) | XLSX | XML | JSON(.gz) | Arrow")],
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="数据集, 如 penalty / dataset id, such as penalty")],
-    department: Annotated[
-        str | None, typer.Option("--department", help="按该部门的映射读 / read by this department's mapping")
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option("--mapping", metavar="FILE.yaml", help="按这个部门配置文件的映射读 / by a department YAML"),
-    ] = None,
-    form: Annotated[
-        str | None, typer.Option("--form", help="按旧表样读, 如双公示 / by a legacy form, such as 双公示's")
-    ] = None,
-    sheet: Annotated[
-        str | None, typer.Option("--sheet", help="XLSX 工作表, 默认第一张 / worksheet; default the first")
-    ] = None,
-    encoding: Annotated[
-        Encoding | None, typer.Option("--encoding", help="CSV 编码, 默认 utf-8 / of a CSV; default utf-8")
-    ] = None,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(
-            "--rejects", metavar="OUT", help="把全部不合格行写到 / write all rejects: .csv .xlsx .jsonl .arrow"
-        ),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="列出多少个问题 / how many problems to list")] = _SHOWN,
-    as_of: Annotated[
-        str | None,
-        typer.Option(
-            "--as-of",
-            metavar="DATE",
-            help="这天之后的日期算未来, 默认今天 / later dates are future ones; default today",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
+    file: _FILE,
+    dataset: _DATASET,
+    department: _DEPARTMENT = None,
+    mapping: _MAPPING = None,
+    form: _FORM = None,
+    sheet: _SHEET = None,
+    encoding: _ENCODING = None,
+    rejects: _REJECTS = None,
+    limit: _LIMIT = _SHOWN,
+    as_of: _AS_OF = None,
+    as_json: _JSON = False,
 ) -> None:
     """报送之前, 按网关的规则检查一个文件 / check a file as the gateway would, before it is sent.
 
@@ -87,7 +94,7 @@ def validate(
       xinqiao validate penalties.csv -d penalty --encoding gb18030 --rejects bad.xlsx
       xinqiao validate 双公示.csv -d penalty --form shuanggongshi_penalty_2018
       xinqiao validate export.csv.gz -d penalty --department ecology_environment
-      xinqiao validate export.csv -d profile --mapping my_department.yaml  # 接入之前 before it is added
+      xinqiao validate export.csv -d profile --mapping my_department.yaml  # 接入前 not added yet
 
     退出码 exit codes: 0 全部合格 clean; 1 有不合格行 rejects; 2 用法 usage;
       3 配置错误 a YAML or a name is wrong; 4 文件不能用 the file cannot be used
