@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb
+import pyarrow as pa
 
-from exchange_formats.conditions import parse_condition
+from exchange_formats.condition_evaluation import Batch
 from exchange_formats.datasets import Dataset
+from exchange_formats.field_rules import RowRules, describe_subjects
 from exchange_formats.json_schemas import render_value
-from exchange_formats.subjects import is_individual_business, subject_type
 
 
 def build_example(dataset: Dataset) -> Mapping[str, Any]:
@@ -27,39 +27,20 @@ def build_example(dataset: Dataset) -> Mapping[str, Any]:
 
 def choose_examples(dataset: Dataset) -> Mapping[str, str]:
     """Column → example, as the catalogue writes it."""
+    rules = RowRules(dataset)
     ended = set(dataset.states.columns) - {dataset.states.final}
     written = {name: spec.example for name, spec in dataset.fields.items() if spec.example and name not in ended}
     chosen = {name: text for name, text in written.items() if dataset.fields[name].required is True}
-    with duckdb.connect(config={"threads": 1}) as connection:
-        for name in sorted(written, key=lambda name: dataset.fields[name].required is False):
-            widened = {**chosen, name: written[name]}
-            if name not in chosen and not _breaks(connection, dataset, widened):
-                chosen = widened
+    for name in sorted(written, key=lambda name: dataset.fields[name].required is False):
+        widened = {**chosen, name: written[name]}
+        if name not in chosen and not any(rules.find_contradictions(_build_batch(dataset, widened))):
+            chosen = widened
     return {name: text for name, text in written.items() if name in chosen}
 
 
-def _breaks(connection: duckdb.DuckDBPyConnection, dataset: Dataset, texts: Mapping[str, str]) -> bool:
-    """Whether a rule between the columns is false for a record of these values."""
-    if not dataset.checks:
-        return False
-    values = {
-        name: f"CAST({_quote(texts[name])} AS {_sql_type(spec.type)})"
-        if name in texts
-        else f"NULL::{_sql_type(spec.type)}"
-        for name, spec in dataset.columns.items()
+def _build_batch(dataset: Dataset, texts: Mapping[str, str]) -> Batch:
+    """One row of these values, and what conditions may read of its subject."""
+    columns = {
+        name: pa.array([texts.get(name)], pa.string()).cast(spec.arrow_type) for name, spec in dataset.columns.items()
     }
-    code = texts["subject_id"].upper()
-    values |= {"subject_type": _quote(subject_type(code)), "individual_business": str(is_individual_business(code))}
-    row = ", ".join(f'{value} AS "{name}"' for name, value in values.items())
-    conditions = (parse_condition(check.holds, dataset.condition_columns) for check in dataset.checks)
-    broken = " OR ".join(f"coalesce(NOT ({found.tree.sql(dialect='duckdb')}), FALSE)" for found in conditions)
-    result = connection.execute(f"SELECT {broken} FROM (SELECT {row})").fetchone()
-    return bool(result and result[0])
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _sql_type(field_type: str) -> str:
-    return {"string": "VARCHAR", "integer": "BIGINT"}.get(field_type, field_type)
+    return Batch(columns | describe_subjects(pa.array([texts["subject_id"]], pa.string())), 1)

@@ -14,7 +14,7 @@ from exchange_formats.rejects import RETENTION_DAYS
 from gateway.reference.dataset_sections import render_codes, render_datasets, render_overview
 from gateway.reference.form_sections import render_forms
 from gateway.reference.markdown import Tongue, list_headings
-from gateway.reference.message_sections import link_submission, render_messages
+from gateway.reference.message_sections import link_submission, render_envelope, render_messages
 from gateway.reference.rule_sections import (
     render_denied,
     render_dirt,
@@ -42,6 +42,7 @@ SECTIONS: Final[Mapping[str, Callable[[Tongue], Iterable[str]]]] = {
     "reasons": render_reasons,
     "limits": render_limits,
     "forms": render_forms,
+    "envelope": render_envelope,
     "messages": render_messages,
 }
 

@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from exchange_formats.messages.envelope import CloudEvent, InboundEvent
+from exchange_formats.messages.field_titles import find_title
 from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.samples import example_message
 from exchange_formats.messages.schemas import message_schema
 from exchange_formats.messages.specs import MessageSpec
 from exchange_formats.messages.submissions import RECORDS_SUBMITTED
@@ -31,6 +34,25 @@ def link_submission(tongue: Tongue) -> str:
     """A link to the message that carries records to the gateway."""
     message = MESSAGES[RECORDS_SUBMITTED]
     return link(_heading(message, tongue), message.name)
+
+
+def render_envelope(tongue: Tongue) -> Iterator[str]:
+    """The context attributes of a structured message, and who has to write which."""
+    head = tongue.say(
+        "属性 | 含义 | 网关发出 | 参与方发来", "attribute | meaning | from the gateway | to the gateway"
+    ).split(" | ")
+    always, may = tongue.say("必有", "always"), tongue.say("可有", "optional")
+    outbound, inbound = CloudEvent.model_fields, InboundEvent.model_fields
+    # What has a default is written by us all the same; a sender must write what makes a CloudEvent (1.0, 3.1).
+    required = {name for name, field in inbound.items() if field.is_required()} | {"specversion"}
+    titles = ((name, find_title("CloudEvent", name)) for name in outbound)
+    yield from table(
+        head,
+        (
+            (code(name), tongue.say(title.zh, title.en), always, always if name in required else may)
+            for name, title in titles
+        ),
+    )
 
 
 def _heading(message: MessageSpec, tongue: Tongue) -> str:
@@ -80,9 +102,11 @@ def _render_message(message: MessageSpec, tongue: Tongue) -> Iterator[str]:
     first = tongue.say("属性", "attribute") if binary else tongue.say("data 的字段", "field of data")
     head = first, *tongue.say("含义 | 类型 | 必有 | 限定", "meaning | type | always there | bounds").split(" | ")
     yield from (*table(head, _list_fields(fields, schema, "", tongue)), "")
-    example = json.loads(message.example().model_dump_json(exclude_none=True))
-    shown = json.dumps(example, ensure_ascii=False, indent=1)
-    yield from fold(tongue.say("示例(data)", "example (data)"), ["```json", shown, "```"])
+    sent = example_message(message)
+    example = dict(sent.headers) if binary else json.loads(sent.body)
+    what = tongue.say("消息头", "headers") if binary else tongue.say("整条消息", "the whole message")
+    summary = f"{tongue.say('示例', 'example')}: {what}, {tongue.say('路由键', 'routing key')} {sent.routing_key}"
+    yield from fold(summary, ["```json", json.dumps(example, ensure_ascii=False, indent=1), "```"])
 
 
 def _list_fields(

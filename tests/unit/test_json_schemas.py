@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from exchange_formats.condition_schemas import render_condition
 from exchange_formats.conditions import parse_condition
 from exchange_formats.datasets import Dataset, load_contracts
 from exchange_formats.json_schemas import render_dataset
+from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.samples import example_message
+from exchange_formats.messages.submissions import RECORDS_SUBMITTED
 from gateway.reference.examples import build_example
 
 KINDS = {"kind": "string", "level": "string", "deaths": "number", "is_late": "boolean", "on_day": "date"}
@@ -88,6 +92,13 @@ def test_record_of_examples_is_valid_when_all_fields_have_one(contract: str) -> 
     assert record
     assert errors_of(record, dataset) == []
     assert errors_of({**record, "no_such_column": "1"}, dataset) == ["$"]
+
+
+def test_rows_of_the_message_that_carries_records_are_valid_when_taken_one_by_one() -> None:
+    sent = json.loads(example_message(MESSAGES[RECORDS_SUBMITTED]).body)["data"]
+    dataset = load_contracts()[sent["contract"]]
+    assert sent["rows"]
+    assert [errors_of(row, dataset) for row in sent["rows"]] == [[] for _ in sent["rows"]]
 
 
 @pytest.mark.parametrize("contract", load_contracts())
