@@ -213,7 +213,7 @@ def say_bounds(spec: FieldSpec, dataset: Dataset, tongue: Tongue) -> Iterator[st
     if spec.rule:
         yield tongue.say(*_RULES[spec.rule])
     if spec.valid_on:
-        yield tongue.say(f"在 {code(spec.valid_on)} 当日有效", f"in force on {code(spec.valid_on)}")
+        yield tongue.say(f"{spec.valid_on} 当日有效", f"in force on the day of {spec.valid_on}")
     if spec.minimum is not None:
         yield f"≥ {spec.minimum:f}"
     if spec.maximum is not None:

@@ -12,8 +12,13 @@ def dataset_schema_path(dataset: Dataset) -> str:
 
 
 def arrow_schema_path(dataset: Dataset) -> str:
-    """The Arrow schema of a landed part."""
+    """The Arrow schema of a record as it is sent."""
     return f"docs/schema/arrow/{dataset.contract}.arrows"
+
+
+def landed_schema_path(dataset: Dataset) -> str:
+    """The Arrow schema of a landed part."""
+    return f"docs/schema/arrow/{dataset.contract}.landed.arrows"
 
 
 def message_schema_path(message: MessageSpec) -> str:

@@ -13,7 +13,7 @@ from exchange_formats.datasets import Dataset, load_contracts
 from exchange_formats.json_schemas import DIALECT, render_dataset
 from exchange_formats.messages.registry import MESSAGES
 from exchange_formats.messages.schemas import message_schema
-from gateway.reference.paths import arrow_schema_path, dataset_schema_path, message_schema_path
+from gateway.reference.paths import arrow_schema_path, dataset_schema_path, landed_schema_path, message_schema_path
 
 
 def render_editor_schemas() -> Mapping[str, bytes]:
@@ -37,19 +37,29 @@ def render_message_schemas() -> Mapping[str, bytes]:
 
 
 def render_arrow_schemas() -> Mapping[str, bytes]:
-    """The schema of a landed part of every contract: an Arrow IPC stream without a batch."""
-    return {arrow_schema_path(found): encode_arrow_schema(found) for found in load_contracts().values()}
+    """Of every contract, as Arrow IPC streams without a batch: a record as it is sent, and as it is landed."""
+    found: dict[str, bytes] = {}
+    for dataset in load_contracts().values():
+        found[arrow_schema_path(dataset)] = _encode_arrow(dataset, build_sent_schema(dataset))
+        found[landed_schema_path(dataset)] = _encode_arrow(dataset, dataset.schema)
+    return found
 
 
-def encode_arrow_schema(dataset: Dataset) -> bytes:
-    """An IPC stream that holds the schema alone; its metadata names the contract and each column's title."""
+def build_sent_schema(dataset: Dataset) -> pa.Schema:
+    """What a department sends as an Arrow file: the catalogue's columns, the subject by its own code."""
+    return pa.schema(
+        [pa.field(name, spec.arrow_type, nullable=spec.required is not True) for name, spec in dataset.fields.items()]
+    )
+
+
+def _encode_arrow(dataset: Dataset, schema: pa.Schema) -> bytes:
+    """The schema alone; its metadata names the contract and each column's title."""
     fields = [
-        field.with_metadata({"title": dataset.columns[field.name].title}) if field.name in dataset.columns else field
-        for field in dataset.schema
+        field.with_metadata({"title": dataset.fields[field.name].title}) if field.name in dataset.fields else field
+        for field in schema
     ]
-    schema = pa.schema(fields, metadata={"contract": dataset.contract, "title": dataset.title})
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema):
+    with pa.ipc.new_stream(sink, pa.schema(fields, {"contract": dataset.contract, "title": dataset.title})):
         pass
     return bytes(sink.getvalue().to_pybytes())
 
