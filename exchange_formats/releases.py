@@ -61,7 +61,7 @@ class FieldPromise(_Promise):
             unit=spec.unit,
             sensitivity=spec.sensitivity,
             codes=None if spec.codes is None else tuple(sorted(spec.codes)),
-            rule=spec.rule,
+            rule=f"{spec.rule} on {spec.valid_on}" if spec.valid_on else spec.rule,
             minimum=spec.minimum,
             maximum=spec.maximum,
             max_length=spec.max_length,

@@ -74,6 +74,15 @@ def test_unknown_and_retired_codes_are_told_apart_when_checked() -> None:
     assert not check_divisions(codes).not_in_force.any(), "without days a retired code will do"
 
 
+def test_every_row_of_the_table_is_sound_when_read() -> None:
+    for code, names in load_divisions().items():
+        assert len(code) == 6
+        assert code.isdecimal()
+        assert all(one.name and one.since <= one.until for one in names), code
+        assert len({one.name for one in names}) == len(names), code
+        assert find_division(f"{code[:2]}0000", TODAY), "every code lies in a province of today"
+
+
 def test_nothing_is_found_when_there_are_no_rows() -> None:
     found = check_divisions(pa.array([], pa.string()), pa.array([], pa.date32()))
     assert (len(found.unknown), len(found.not_in_force)) == (0, 0)
