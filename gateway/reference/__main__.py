@@ -1,5 +1,6 @@
-"""``python -m gateway.reference [--check | --release]``: write the generated documents, list the stale ones, or
-write down what a release promises (at release time only).
+"""``python -m gateway.reference``: write the generated documents.
+
+``--check`` lists the stale ones; ``--release`` writes down what a release promises, at release time only.
 """
 
 from __future__ import annotations
