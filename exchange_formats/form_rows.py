@@ -7,6 +7,7 @@ is cut, rounded or made up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,9 +19,11 @@ import pyarrow.compute as pc
 from exchange_formats.datasets import Dataset, FieldSpec
 from exchange_formats.forms import Form, FormField
 from exchange_formats.rejects import Title
-from exchange_formats.subjects import check_unified_codes, classify_subjects, mask_name
+from exchange_formats.subjects import check_resident_numbers, check_unified_codes, classify_subjects, mask_name
 from exchange_formats.texts import Mask, mask_of
 
+_LOOKS_LIKE_NUMBER = "[0-9]{17}[0-9Xx]"
+_NUMBER = re.compile(f"(?<![0-9]){_LOOKS_LIKE_NUMBER}(?![0-9])")
 #: How many places the decimal point moves from the catalogue's unit to the form's.
 _PLACES = {("元", "万元"): 4, ("元", "元"): 0, ("元", "分"): -2}
 
@@ -30,6 +33,7 @@ class Omission(StrEnum):
 
     PERSON = "form.person"
     NO_UNIFIED_CODE = "form.no_unified_code"
+    PERSON_NUMBER = "form.person_number"
     MISSING = "form.missing"
     TOO_LONG = "form.too_long"
     TOO_MANY_DECIMALS = "form.too_many_decimals"
@@ -39,6 +43,7 @@ class Omission(StrEnum):
 _TITLES = {
     Omission.PERSON: Title("自然人记录: 只存假名, 不能写入表样", "of a person: only a pseudonym is held"),
     Omission.NO_UNIFIED_CODE: Title("主体没有统一社会信用代码", "the subject has no unified code"),
+    Omission.PERSON_NUMBER: Title("文字里有公民身份号码", "a text holds a resident number", "个人信息保护法 6"),
     Omission.MISSING: Title("表样必填而记录没有", "the form demands what the record does not hold"),
     Omission.TOO_LONG: Title("超过表样字段长度", "longer than the form's field"),
     Omission.TOO_MANY_DECIMALS: Title("表样单位的小数位数不够", "more decimals than the form's unit keeps"),
@@ -156,6 +161,8 @@ def _write_field(
     text = pc.cast(values, pa.string())
     if one.length is not None:
         page.omit(Omission.TOO_LONG, name, mask_of(pc.greater(pc.utf8_length(text), one.length)))
+    if spec.type == "string":
+        page.omit(Omission.PERSON_NUMBER, name, _find_numbers(text))
     if one.filled in {"always", "organisation"}:
         page.omit(Omission.MISSING, name, mask_of(pc.is_null(text)))
     return text
@@ -170,6 +177,15 @@ def _move_point(page: _Page, name: str, one: FormField, spec: FieldSpec, values:
     rounded = pc.round(amount, ndigits=one.decimals)
     page.omit(Omission.TOO_MANY_DECIMALS, name, mask_of(pc.not_equal(amount, rounded)))
     return pc.cast(rounded, pa.decimal128(38, one.decimals), safe=False)
+
+
+def _find_numbers(texts: pa.Array) -> Mask:
+    """Which texts hold a resident number; only what looks like one is read twice."""
+    found = mask_of(pc.match_substring_regex(texts, _LOOKS_LIKE_NUMBER)).copy()
+    for place in np.flatnonzero(found).tolist():
+        numbers = [number.upper() for number in _NUMBER.findall(texts[place].as_py())]
+        found[place] = check_resident_numbers(pa.array(numbers, pa.string())).any()
+    return found
 
 
 def _mask_names(names: pa.Array, rows: Mask) -> pa.Array:

@@ -181,6 +181,7 @@ def write(*records: Mapping[str, Any], **options: bool) -> FormRows:
         ({"subject_ref": KEY.reference(RESIDENT)}, Omission.PERSON, "CF_XDR_ZJHM"),
         ({"subject_ref": "xr_montreal_food_12345"}, Omission.NO_UNIFIED_CODE, "CF_XDR_SHXYM"),
         ({"revoked_on": date(2026, 6, 1)}, Omission.REVOKED, None),
+        ({"facts": f"经营者张三({RESIDENT.lower()})超标排放"}, Omission.PERSON_NUMBER, "CF_SY"),
         ({"legal_basis": None}, Omission.MISSING, "CF_YJ"),
         ({"authority": "局" * 201}, Omission.TOO_LONG, "CF_CFJG"),
     ],
@@ -192,6 +193,11 @@ def test_a_record_is_left_out_and_listed_when_the_form_cannot_hold_it(
     assert written.omitted.to_pylist() == [{"record_id": "r0", "reason": str(reason), "field": field}]
     assert written.rows.num_rows == 1
     assert describe_omission(reason).zh != describe_omission(reason).en
+
+
+@pytest.mark.parametrize("number", ["110105194912310021", "9" + RESIDENT, "330100000000000000"])
+def test_a_record_is_written_when_a_long_number_is_nobodys(number: str) -> None:
+    assert write(dict(PENALTY, facts=f"编号{number}。")).rows["CF_SY"].to_pylist() == [f"编号{number}。"]
 
 
 def test_nothing_is_written_of_a_person_when_records_are_mixed() -> None:
