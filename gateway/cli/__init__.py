@@ -28,6 +28,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "demo": "demo",
         "check": "check",
         "validate": "validate",
+        "export": "export",
         "collect": "collect",
         "score": "score",
         "publish": "publish",
