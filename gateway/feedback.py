@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ import pyarrow.compute as pc
 
 from connectors.lake import Lake
 from exchange_formats.keys import feedback_sent_key
-from exchange_formats.manifests import BatchManifest
+from exchange_formats.manifests import BatchManifest, Counts
+from exchange_formats.messages.decoding import BrokenMessageError, Incoming, describe_fault
 from exchange_formats.messages.envelope import GATEWAY_SOURCE, MAXIMUM_BYTES, OutgoingMessage, encode_event
 from exchange_formats.messages.feedback import (
     FEEDBACK_REPORTED,
@@ -24,6 +26,7 @@ from exchange_formats.messages.feedback import (
     ROWS_PER_REASON,
     BatchPointer,
     FeedbackReported,
+    MessagePointer,
     ReasonCount,
     RejectedRow,
     feedback_key,
@@ -92,15 +95,40 @@ def build_feedback(manifest: BatchManifest, rejects: Iterable[pa.RecordBatch]) -
     )
 
 
+def build_refusal(message: Incoming, error: BrokenMessageError) -> FeedbackReported:
+    """What is said of a message that was refused as a whole; nothing of its content is shown but where it breaks."""
+    title = describe_fault(error.fault)
+    key = mask_numbers(message.routing_key)[:255]
+    detail = mask_numbers(f"{error.place} {error.detail}".strip()) or None
+    return FeedbackReported(
+        participant=message.user_id,
+        about=MessagePointer(id=mask_numbers(message.message_id)[:100], routing_key=key),
+        counts=Counts(read=1, landed=0, duplicates=0, rejected=1),
+        reasons=(ReasonCount(reason=error.fault, title=title.zh, title_en=title.en, count=1, shown=1),),
+        rows=(
+            RejectedRow(origin=key, reason=error.fault, detail=mask_numbers(f"{error.place} {error.detail}".strip())),
+        ),
+    )
+
+
+def encode_refusal(feedback: FeedbackReported, time: datetime) -> OutgoingMessage:
+    """The message of a refusal; ``time`` is when it was refused."""
+    return _encode(feedback, scope=feedback.about.model_dump_json(), name="message", time=time)
+
+
 def encode_feedback(manifest: BatchManifest, feedback: FeedbackReported) -> OutgoingMessage:
     """The message; its ``time`` is the end of the batch's window, so that the same batch gives the same bytes."""
+    return _encode(feedback, scope=manifest.batch_id, name=manifest.batch_id, time=manifest.window.until)
+
+
+def _encode(feedback: FeedbackReported, *, scope: str, name: str, time: datetime) -> OutgoingMessage:
     return encode_event(
         FEEDBACK_REPORTED,
         feedback.model_dump_json(exclude_none=True).encode(),
         source=GATEWAY_SOURCE,
-        scope=manifest.batch_id,
-        subject=f"{feedback.participant}/{manifest.batch_id}",
-        time=manifest.window.until,
+        scope=scope,
+        subject=f"{feedback.participant}/{name}",
+        time=time,
         routing_key=feedback_key(feedback.participant),
         priority=MESSAGES[FEEDBACK_REPORTED].priority,
     )

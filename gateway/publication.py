@@ -280,6 +280,30 @@ class _Job:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands published of a domain: the run of the newest regular publication, and the last sequence used."""
+
+    run: RunManifest
+    sequence: int
+
+
+def read_standing(lake: Lake, domain: str) -> Standing | None:
+    """What consumers of a domain hold when they have taken everything; None where nothing was published.
+
+    Raises:
+        FatalError: a plan or receipt that cannot be read, or whose run is missing.
+    """
+    receipts = _read_ledger(lake, domain).receipts
+    regular = [receipt for receipt in receipts if not receipt.correction]
+    if not regular:
+        return None
+    runs = _read_runs(lake, domain)
+    if regular[-1].run_id not in runs:
+        raise FatalError(f"已发布的运行缺失 a published run is missing in the lake: {regular[-1].run_id}")
+    return Standing(runs[regular[-1].run_id], max(1, *(receipt.last_sequence for receipt in receipts)))
+
+
 def _as_planned(messages: Iterator[OutgoingMessage], plan: Plan) -> Iterator[OutgoingMessage]:
     """Nothing leaves that the plan does not name: the spool file could have been damaged since."""
     for message, planned in zip(messages, plan.messages, strict=True):

@@ -132,6 +132,7 @@ class Incoming:
     content_type: str
     routing_key: str
     user_id: str
+    message_id: str = ""
 
 
 def decode_incoming(message: Incoming) -> InboundEvent:

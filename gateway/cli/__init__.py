@@ -32,6 +32,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "collect": "collect",
         "score": "score",
         "publish": "publish",
+        "snapshot": "snapshot",
         "consume": "consume",
         "feedback": "feedback",
         "notices": "feedback",

@@ -15,6 +15,7 @@ from connectors.lake import Lake
 from connectors.object_store import MinioStore
 from connectors.rabbit.publisher import Publisher
 from exchange_formats.errors import ConfigurationError
+from exchange_formats.messages.snapshots import join_parts, read_snapshot
 from gateway.bus import apply_topology, require_topology
 from gateway.cli import app
 from gateway.workplace import open_workplace
@@ -58,6 +59,15 @@ def test_published_results_are_consumed_when_both_commands_run(run: Run, tmp_pat
     consumed = said(run("consume", PLATFORM, "--to", f"jsonl:{target}", "--until-idle", 1, "--json"))
     assert (consumed["written"], consumed["results_by_grade"]) == (5, {"C": 251})
     assert len(target.read_bytes().splitlines()) == 5
+
+
+def test_standing_grades_come_again_as_a_snapshot_when_somebody_fell_behind(run: Run, broker: Broker) -> None:
+    assert isinstance(run("snapshot", DOMAIN).exception, ConfigurationError)
+    said(run("publish", DOMAIN, "--json"))
+    assert said(run("snapshot", DOMAIN, "--json"))["rows"] == 250
+    parts = broker.drain(PLATFORM, f"{PLATFORM}.snapshots")
+    table = join_parts([read_snapshot(one.headers, one.body) for one in parts])
+    assert sorted(table["subject_ref"].to_pylist()) == [code(n) for n in range(250)]
 
 
 def test_summary_is_shown_when_a_person_reads_it(run: Run, tmp_path: Path) -> None:

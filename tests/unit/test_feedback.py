@@ -10,13 +10,13 @@ import pytest
 
 from exchange_formats.errors import TransientError
 from exchange_formats.manifests import BatchManifest, Counts
-from exchange_formats.messages.decoding import decode_event
-from exchange_formats.messages.envelope import MAXIMUM_BYTES
+from exchange_formats.messages.decoding import BrokenMessageError, Incoming, decode_event, decode_incoming
+from exchange_formats.messages.envelope import CONTENT_TYPE, MAXIMUM_BYTES
 from exchange_formats.messages.feedback import MAXIMUM_ROWS, ROWS_PER_REASON, FeedbackReported
 from exchange_formats.rejects import REJECTS
-from gateway.feedback import build_feedback, encode_feedback, report_batches
+from gateway.feedback import build_feedback, build_refusal, encode_feedback, encode_refusal, report_batches
 from tests.fakes import MemoryStore
-from tests.publication_samples import Bus
+from tests.publication_samples import NOW, Bus
 from tests.pulls import DEPARTMENT, RESIDENT, Landings, later, penalty, penalty_mapping
 
 
@@ -143,3 +143,19 @@ def test_message_fits_when_every_text_is_as_long_as_it_can_be() -> None:
 def test_entry_that_stands_for_many_rows_counts_as_many() -> None:
     found = build_feedback(manifest({"file.broken": 700}), [rejects("file.broken", 1, rows=700, origin_row=None)])
     assert (found.reasons[0].shown, found.omitted, found.rows[0].row) == (700, 0, None)
+
+
+def test_sender_is_told_where_a_refused_message_breaks_and_not_what_it_said() -> None:
+    body = b'{"type":"cn.credit.record.submitted.v1","data":{"' + RESIDENT.encode() + b'":1}}'
+    key = f"record.{DEPARTMENT}.penalty"
+    message = Incoming(body, CONTENT_TYPE, key, DEPARTMENT, message_id=f"no {RESIDENT}")
+    with pytest.raises(BrokenMessageError) as caught:
+        decode_incoming(message)
+    sent = encode_refusal(build_refusal(message, caught.value), NOW)
+    assert RESIDENT not in sent.body.decode()
+    assert sent.routing_key == f"feedback.{DEPARTMENT}"
+    said = decode_event(sent.body).data
+    assert isinstance(said, FeedbackReported)
+    assert (said.about.kind, said.reasons[0].reason, said.reasons[0].count) == ("message", "message.invalid", 1)
+    assert (said.reasons[0].title, said.reasons[0].title_en) == ("消息不符合格式", "the message breaks its format")
+    assert said.rows[0].detail

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from connectors.lake import Lake
-from exchange_formats.errors import FatalError, TransientError
+from exchange_formats.errors import ConfigurationError, FatalError, TransientError
 from exchange_formats.keys import plan_key, receipt_key, run_prefix
 from exchange_formats.messages import (
     CLEARED,
@@ -28,10 +28,12 @@ from exchange_formats.messages import (
 )
 from exchange_formats.messages.decoding import decode_event
 from exchange_formats.messages.envelope import CloudEvent, InboundEvent
+from exchange_formats.messages.snapshots import SnapshotPart, join_parts, read_snapshot
 from exchange_formats.messages.warning_log import ESCALATED, UPDATED
 from exchange_formats.publications import Plan, Receipt
 from gateway.changes import render_points
 from gateway.publication import PublicationResult, publish_domain
+from gateway.snapshots import SnapshotResult, send_snapshot
 from tests.fakes import DiedError, DyingStore, MemoryStore
 from tests.publication_samples import DOMAIN, NOW, Bus, Runs, code, grade, warning
 
@@ -425,3 +427,51 @@ def test_progress_is_reported_when_messages_are_confirmed(runs: Runs, publish: A
 )
 def test_points_are_exact_when_they_are_shown(points: str, text: str) -> None:
     assert render_points(Decimal(points)) == text
+
+
+def snapshot(lake: Lake, bus: Bus, tmp_path: Path) -> SnapshotResult:
+    return send_snapshot(DOMAIN, lake=lake, open_publisher=bus.open, now=lambda: NOW, spool=tmp_path / "spool")
+
+
+def parts_of(bus: Bus, *, person: bool = False) -> list[SnapshotPart]:
+    chosen = [one for one in bus.sent if one.routing_key.endswith(".person") is person]
+    return [read_snapshot(one.headers, one.body) for one in chosen]
+
+
+def test_snapshot_holds_what_stands_published_and_not_what_is_newer(
+    runs: Runs, publish: Any, lake: Lake, tmp_path: Path
+) -> None:
+    rows = [grade(code(n)) for n in range(2500)]
+    runs.commit(JUNE, rows[:2000])
+    standing = runs.commit(JULY, rows)
+    publish(Bus())
+    runs.commit(JUNE, [grade(A)])
+    publish(Bus(), correction=True)
+    runs.commit(date(2026, 8, 31), [grade(B)])  # not published yet
+    bus = Bus()
+    result = snapshot(lake, bus, tmp_path)
+    assert (result.run_id, result.rows, result.messages) == (standing.run_id, 2500, len(bus.sent))
+    found = join_parts(parts_of(bus))
+    assert found["subject_ref"].to_pylist() == [row["subject_ref"] for row in rows]
+    first = parts_of(bus)[0].attributes
+    assert (first.runid, first.asof, first.manifestsha256) == (standing.run_id, JULY, standing.sha256)
+    assert first.sequence == 20 + 5 + 20  # the correction withdraws 1999 subjects: its messages are the last
+    again = Bus()
+    snapshot(lake, again, tmp_path)
+    assert again.sent == bus.sent
+
+
+def test_snapshot_of_persons_is_apart(runs: Runs, publish: Any, lake: Lake, tmp_path: Path) -> None:
+    person = "np_k1_" + "a" * 40
+    runs.commit(JUNE, [grade(A), grade(person, subject_name="王*")])
+    publish(Bus())
+    bus = Bus()
+    assert snapshot(lake, bus, tmp_path).messages == 2
+    assert join_parts(parts_of(bus))["subject_ref"].to_pylist() == [A]
+    assert join_parts(parts_of(bus, person=True))["subject_ref"].to_pylist() == [person]
+
+
+def test_snapshot_is_refused_when_nothing_was_published(runs: Runs, lake: Lake, tmp_path: Path) -> None:
+    runs.commit(JUNE, [grade(A)])
+    with pytest.raises(ConfigurationError, match="xinqiao publish"):
+        snapshot(lake, Bus(), tmp_path)
