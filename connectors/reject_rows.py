@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connectors.sources import RejectedInput
 from exchange_formats.rejects import REJECTS, mask_value
@@ -123,17 +122,7 @@ def _gather(
 
 
 def _fingerprint_rows(rows: pa.RecordBatch, pseudonyms: PseudonymKey) -> list[str]:
-    """``fingerprint`` of each row: its columns' names and its cells, each with its length."""
-    pieces: list[pa.Array | str] = [json.dumps(rows.schema.names)]
-    for column in rows.columns:
-        text = column if pa.types.is_string(column.type) else _write(column)
-        length = pc.fill_null(pc.cast(pc.binary_length(text), pa.string()), "-")
-        pieces += [length, ":", pc.fill_null(text, "")]
-    joined = pc.binary_join_element_wise(*pieces, "").cast(pa.binary())
-    digest, secret = hmac.digest, pseudonyms.secret
-    return [digest(secret, text, "sha256").hex()[:32] for text in joined.to_pylist()]
-
-
-def _write(column: pa.Array) -> pa.Array:
-    """Typed cells of a database as text, each value in one way only."""
-    return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    """``fingerprint`` of each row: its columns' names and its cells."""
+    names = json.dumps(rows.schema.names)
+    columns = [column.to_pylist() for column in rows.columns]
+    return [fingerprint(names + json.dumps(cells, default=str), pseudonyms) for cells in zip(*columns, strict=True)]

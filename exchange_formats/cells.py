@@ -23,7 +23,7 @@ from exchange_formats.days import NO_DAY, DateFormat, read_days, read_zoned
 from exchange_formats.dirt import Dirt, normalise_word
 from exchange_formats.rejects import Reason
 from exchange_formats.subjects import narrow
-from exchange_formats.texts import Mask, Texts, mask_of, repeats_itself
+from exchange_formats.texts import Mask, Places, Texts, build_array, mask_of, repeats_itself
 
 Values = TypeVar("Values")
 
@@ -34,6 +34,10 @@ _SHANGHAI = "Asia/Shanghai"
 _DECIMAL_TEXT = r"^[+-]?[0-9]{1,18}(\.[0-9]{1,10})?$"
 _EXACT = pa.decimal128(28, 10)
 _INTEGER_TEXT = r"^[+-]?[0-9]{1,15}(\.0+)?$"
+#: Digits and a point that are certainly a number every type here can hold.
+_PLAIN_LENGTH: Final = 15
+#: How far from a text's end the point of two decimals stands.
+_CENTS: Final = 3
 _YES = ("true", "t", "yes", "y", "1", "是")
 _NO = ("false", "f", "no", "n", "0", "否")
 
@@ -82,33 +86,31 @@ def read_dates(
 
     A day before ``earliest`` or after 2199, and one after ``horizon`` unless it may be future, are problems.
     """
-    if not texts.present.any():
+    if not texts.count:
         return Cells(pa.nulls(len(texts), pa.date32()))
     days, timed = read_days(texts, formats)
-    present = texts.present
     known = days != NO_DAY
-    sentinel = np.zeros(len(texts), np.bool_)
-    marks = np.array([np.datetime64(s) for s in sentinels if _is_day(s)], dtype="datetime64[D]").astype(np.int32)
-    low, high = _to_day(earliest), _to_day(_LATEST)
-    if known.any():
-        first, last = int(days.min(where=known, initial=high)), int(days.max(where=known, initial=low))
-        for mark in marks[(marks >= first) & (marks <= last)]:
-            sentinel |= days == mark
     cells: Cells[pa.Array] = Cells(pa.nulls(0))
-    if not known.all():
-        unread = present & ~known
-        if unread.any():
-            words = pc.is_in(texts.array, value_set=pa.array(list(sentinels), pa.string()))
-            sentinel |= unread & mask_of(words)
+    sentinel = np.zeros(len(texts), np.bool_)
+    for mark in (_to_day(date.fromisoformat(text)) for text in sentinels if _is_day(text)):
+        sentinel |= days == mark
+    unread = texts.present & ~known
+    if unread.any():
+        words = pa.array(list(sentinels), pa.string())
+        sentinel |= unread & mask_of(pc.is_in(texts.array, value_set=words))
+        cells.add_problem(Reason.DATE_MALFORMED, unread & ~sentinel)
     cells.add_normalised(Dirt.SENTINEL_DATE, sentinel)
     known &= ~sentinel
-    cells.add_problem(Reason.DATE_MALFORMED, present & ~known & ~sentinel)
-    outside = known & ((days < low) | (days > high))
+    outside = (days < _to_day(earliest)) | (days > _to_day(_LATEST))
+    outside &= known
     cells.add_problem(Reason.DATE_RANGE, outside)
     if not may_be_future:
-        cells.add_problem(Reason.DATE_FUTURE, known & ~outside & (days > _to_day(horizon)))
-    cells.add_normalised(Dirt.TIME_DROPPED, timed & known)
-    cells.values = pa.array(days, type=pa.int32(), mask=~known).view(pa.date32())
+        future = days > _to_day(horizon)
+        future &= known & ~outside
+        cells.add_problem(Reason.DATE_FUTURE, future)
+    if timed is not None:
+        cells.add_normalised(Dirt.TIME_DROPPED, timed & known)
+    cells.values = build_array(pa.date32(), days, known)
     return cells
 
 
@@ -138,8 +140,11 @@ def read_decimals(
 
     Only a ``scale`` that says so is rounded half up.
     """
-    if not texts.present.any():
+    if not texts.count:
         return Cells(pa.nulls(len(texts), target))
+    plain = _cast_plain(texts, target) if scale is None else None
+    if plain is not None and _lies_within(plain, minimum, maximum):
+        return Cells(plain)
 
     def read(text: pa.Array) -> Cells[pa.Array]:
         text = narrow(text)
@@ -167,8 +172,11 @@ def read_decimals(
 
 def read_integers(texts: Texts, minimum: Decimal | None, maximum: Decimal | None) -> Cells[pa.Array]:
     """Whole numbers; a trailing ``.0`` (spreadsheets write it) is no fraction."""
-    if not texts.present.any():
+    if not texts.count:
         return Cells(pa.nulls(len(texts), pa.int64()))
+    plain = _cast_plain(texts, pa.int64())
+    if plain is not None and _lies_within(plain, minimum, maximum):
+        return Cells(plain)
 
     def read(text: pa.Array) -> Cells[pa.Array]:
         text = narrow(text)
@@ -190,6 +198,8 @@ def read_booleans(texts: Texts, codes: Mapping[str, str] | None) -> Cells[pa.Arr
     """Yes and no: as ``codes`` says (source text → ``true`` or ``false``), else the usual spellings and 是/否."""
     words = codes or dict.fromkeys(_YES, "true") | dict.fromkeys(_NO, "false")
     folded = {_fold(word): meaning == "true" for word, meaning in words.items()}
+    if not texts.count:
+        return Cells(pa.nulls(len(texts), pa.bool_()))
 
     def read(text: pa.Array) -> Cells[pa.Array]:
         lowered = pc.utf8_lower(narrow(text))
@@ -205,13 +215,13 @@ def read_codes(texts: Texts, codes: Mapping[str, str]) -> Cells[pa.Array]:
     """Source text → code, as a dictionary array; a text that is not listed is a problem, never passed on."""
     distinct = list(dict.fromkeys(codes.values()))
     values = pa.array(distinct, pa.string())
-    if not texts.present.any():
+    if not texts.count:
         return Cells(pa.DictionaryArray.from_arrays(pa.nulls(len(texts), pa.int32()), values))
     place = pc.index_in(texts.array, value_set=pa.array([normalise_word(word) for word in codes], pa.string()))
     meaning = pa.array([distinct.index(code) for code in codes.values()], pa.int32())
     straight = len(distinct) == len(codes)
     cells = Cells(pa.DictionaryArray.from_arrays(place if straight else meaning.take(place), values))
-    if place.null_count:
+    if place.null_count > len(texts) - texts.count:
         cells.add_problem(Reason.CODE_UNKNOWN, texts.present & mask_of(pc.is_null(place)))
     return cells
 
@@ -232,6 +242,39 @@ def _read_distinct(texts: Texts, read: Callable[[pa.Array], Cells[pa.Array]]) ->
     cells.problems = [(reason, spread(rows)) for reason, rows in found.problems]
     cells.normalised = [(rule, spread(rows)) for rule, rows in found.normalised]
     return cells
+
+
+def _cast_plain(texts: Texts, target: pa.DataType) -> pa.Array | None:
+    """Numbers of digits with at most one point, all at once; None where any of them asks for a closer look."""
+    digits = texts.data - np.uint8(ord("0"))
+    odd = np.flatnonzero(digits > 9)
+    longest = int(texts.lengths.max())
+    if longest > _PLAIN_LENGTH or (len(odd) and not _are_points(texts, odd, target)):
+        return None
+    try:
+        return pc.cast(texts.array, target)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _are_points(texts: Texts, places: Places, target: pa.DataType) -> bool:
+    """Whether the bytes at ``places`` are decimal points inside their rows, one a row at most."""
+    if pa.types.is_integer(target) or not (texts.data[places] == ord(".")).all():
+        return False
+    ends = texts.offsets[1:]
+    if len(places) == len(texts) and (texts.lengths > _CENTS).all() and (places == ends - _CENTS).all():
+        return True  # two decimals everywhere
+    rows = np.searchsorted(texts.offsets, places, side="right") - 1
+    inside = (places > texts.offsets[rows]) & (places < texts.offsets[rows + 1] - 1)
+    return bool(inside.all()) and bool((np.diff(rows) > 0).all())
+
+
+def _lies_within(values: pa.Array, minimum: Decimal | None, maximum: Decimal | None) -> bool:
+    if minimum is None and maximum is None:
+        return True
+    found = pc.min_max(values)
+    least, most = found["min"].as_py(), found["max"].as_py()
+    return (minimum is None or least >= minimum) and (maximum is None or most <= maximum)
 
 
 def _fold(word: str) -> str:

@@ -7,9 +7,9 @@ position, all rows at once; what is left (2026-5-3) is matched against the forma
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exchange_formats.subjects import narrow
-from exchange_formats.texts import Bytes, Mask, Texts, mask_of
+from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of
 
 Days: TypeAlias = npt.NDArray[np.int32]
 Numbers: TypeAlias = npt.NDArray[np.int64]
+Pairs: TypeAlias = npt.NDArray[np.uint16]
 #: Where no day could be read.
 NO_DAY: Final = np.int32(-(2**31))
 _GROUPS = {
@@ -33,6 +34,13 @@ _GROUPS = {
     "%S": r"(?P<S>[0-9]{1,2})(?:\.[0-9]+)?",
 }
 _WIDTHS = {"%Y": 4, "%m": 2, "%d": 2, "%H": 2, "%M": 2, "%S": 2}
+#: Where each number stands in a row's sum: seven bits hold two digits.
+_FIELDS = {"%d": 0, "%m": 7, "%Y": 14, "%H": 32, "%M": 39, "%S": 46}
+_TWO_DIGITS = 0x7F
+_DATE_MASKS = {"%Y": 0x3FFF, "%m": _TWO_DIGITS, "%d": _TWO_DIGITS}
+_ODD = 1 << 56
+#: Years that are read from a table; any other is read by the pattern.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _INSTANT = (
     r"^(?P<Y>[0-9]{4})[-/]?(?P<m>[0-9]{2})[-/]?(?P<d>[0-9]{2})"
     r"(?:[ T]?(?P<H>[0-9]{2}):?(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})(?:\.(?P<f>[0-9]{1,6})[0-9]*)?)?"
@@ -66,77 +74,101 @@ class DateFormat:
         return "%H" in self.text
 
     @cached_property
-    def layout(self) -> tuple[bytes, dict[str, range]]:
-        """What the text looks like when every digit is written out (digits as 0), and where each number stands."""
-        template, places = b"", {}
+    def template(self) -> bytes:
+        """What the text looks like when every digit is written out: digits as 0."""
+        return b"".join(b"0" * _WIDTHS[part] if part in _WIDTHS else part.encode() for part in self._parts)
+
+    @cached_property
+    def tables(self) -> tuple[Numbers, ...]:
+        """For each pair of bytes of ``template`` what it adds to a row's sum (``_FIELDS``); ``_ODD`` if it is wrong."""
+        shares: list[Numbers] = []
         for part in self._parts:
-            if part in _WIDTHS:
-                places[part] = range(len(template), len(template) + _WIDTHS[part])
-            template += b"0" * _WIDTHS[part] if part in _WIDTHS else part.encode()
-        return template, places
+            for place in range(_WIDTHS.get(part, 0)):
+                values = np.arange(256, dtype=np.int64) - ord("0")
+                weight = 10 ** (_WIDTHS[part] - 1 - place) << _FIELDS[part]
+                shares.append(np.where((values >= 0) & (values <= 9), values * weight, _ODD))
+            if part not in _WIDTHS:
+                shares += [np.where(np.arange(256) == byte, 0, _ODD) for byte in part.encode()]
+        if len(shares) % 2:
+            shares.append(np.zeros(256, np.int64))
+        # The first of two bytes is the low one of a little-endian pair.
+        pairs = zip(shares[::2], shares[1::2], strict=True)
+        return tuple((second[:, None] + first[None, :]).reshape(-1) for first, second in pairs)
 
 
-def read_days(texts: Texts, formats: Sequence[DateFormat]) -> tuple[Days, Mask]:
-    """(days since 1970 or ``NO_DAY``, which rows had a time that is not midnight) of text in one of ``formats``.
+def read_days(texts: Texts, formats: Sequence[DateFormat]) -> tuple[Days, Mask | None]:
+    """(days since 1970 or ``NO_DAY``, which rows had a time that is not midnight, if any) of text in ``formats``.
 
     A day that does not exist, or a time, is not read.
     """
-    days, timed = np.full(len(texts), NO_DAY, np.int32), np.zeros(len(texts), np.bool_)
+    days, timed = np.full(len(texts), NO_DAY, np.int32), None
     for one in formats:
-        _read_fixed(texts, one, days, timed)
-    left = texts.present & (days == NO_DAY)
-    if left.any():
-        distinct = narrow(texts.array.filter(pa.array(left))).dictionary_encode()
-        places = np.flatnonzero(left)
+        read = _read_fixed(texts, one)
+        if read is not None:
+            timed = _add(days, timed, *read)
+            left = np.flatnonzero(texts.present & (days == NO_DAY))
+            if not len(left):
+                return days, timed
+    left = np.flatnonzero(texts.present & (days == NO_DAY))
+    if len(left):
+        distinct = narrow(texts.array.take(pa.array(left))).dictionary_encode()
+        indices = distinct.indices.to_numpy()
         for one in formats:
             found, late = _match_days(distinct.dictionary, one)
-            found, late = (values.take(distinct.indices.to_numpy()) for values in (found, late))
-            fresh = (found != NO_DAY) & (days[places] == NO_DAY)
-            days[places[fresh]] = found[fresh]
-            timed[places[fresh]] = late[fresh]
+            timed = _add(days, timed, left, found.take(indices), late.take(indices))
     return days, timed
 
 
-def _read_fixed(texts: Texts, one: DateFormat, days: Days, timed: Mask) -> None:
-    """Add the rows whose every digit is written out."""
-    template, places = one.layout
-    width = len(template)
+def _add(days: Days, timed: Mask | None, places: Places, found: Days, late: Mask | None) -> Mask | None:
+    """Put what was ``found`` at ``places`` into ``days`` where nothing is yet."""
+    fresh = days[places] == NO_DAY
+    if not fresh.all():
+        places, found = places[fresh], found[fresh]
+        late = None if late is None else late[fresh]
+    days[places] = found
+    if late is not None and late.any():
+        timed = np.zeros(len(days), np.bool_) if timed is None else timed
+        timed[places[late]] = True
+    return timed
+
+
+def _read_fixed(texts: Texts, one: DateFormat) -> tuple[Places, Days, Mask | None] | None:
+    """(rows, days, rows with a time that is not midnight) of those whose every digit is written out."""
+    width = len(one.template)
     chosen, letters = texts.take_fixed(width)
-    count = len(letters) // width
-    if not count:
+    if not len(letters):
+        return None
+    total = np.zeros(len(letters) // width, np.int64)
+    for table, pairs in zip(one.tables, _pair_up(letters, width), strict=True):
+        total += table.take(pairs)
+    year, month, day = ((total >> _FIELDS[part]) & mask for part, mask in _DATE_MASKS.items())
+    year -= _FIRST_YEAR
+    wrong = (total >= _ODD) | (month > 12) | (day > 31) | (year < 0) | (year > _LAST_YEAR - _FIRST_YEAR)
+    found = _calendar().take(year << 9 | month << 5 | day, mode="clip")
+    if not one.has_time:
+        found[wrong] = NO_DAY
+        return np.flatnonzero(chosen), found, None
+    hour, minute, second = ((total >> _FIELDS[part]) & _TWO_DIGITS for part in ("%H", "%M", "%S"))
+    found[wrong | (hour > 23) | (minute > 59) | (second > 59)] = NO_DAY
+    return np.flatnonzero(chosen), found, (hour + minute + second > 0) & (found != NO_DAY)
+
+
+def _pair_up(letters: Bytes, width: int) -> Iterator[Pairs]:
+    """Every two bytes of each row as one number; a last one alone."""
+    if width % 2 == 0:
+        yield from np.ascontiguousarray(letters).view("<u2").reshape(-1, width // 2).T
         return
-    digits = letters - np.tile(np.frombuffer(template, np.uint8), count)
-    limits = np.frombuffer(template.translate(_LIMITS), np.uint8)
-    odd = np.flatnonzero(digits > np.tile(limits, count))
-    year, month, day = (_add_digits(digits, width, places[part]) for part in ("%Y", "%m", "%d"))
-    found = _find_days(year, month, day)
-    if one.has_time:
-        hour, minute, second = (_add_digits(digits, width, places.get(part)) for part in ("%H", "%M", "%S"))
-        found = np.where((hour < 24) & (minute < 60) & (second < 60), found, NO_DAY)
-    if len(odd):
-        found[odd // width] = NO_DAY
-    if count == len(texts):
-        fresh = days == NO_DAY
-        np.copyto(days, found, where=fresh)
-    else:
-        places_of = np.flatnonzero(chosen)
-        fresh = days[places_of] == NO_DAY
-        days[places_of[fresh]] = found[fresh]
-    if one.has_time:
-        timed[np.flatnonzero(chosen)[fresh & (found != NO_DAY) & (hour + minute + second > 0)]] = True
+    for place in range(0, width, 2):
+        first = letters[place::width].astype(np.uint16)
+        second = letters[place + 1 :: width].astype(np.uint16) if place + 1 < width else np.zeros_like(first)
+        yield np.asarray(first | second << 8, dtype=np.uint16)
 
 
-#: A template's byte → how far above it the text's byte may lie: digits nine, everything else nothing.
-_LIMITS = bytes(9 if byte == ord("0") else 0 for byte in range(256))
-
-
-def _add_digits(digits: Bytes, width: int, places: range | None) -> Days:
-    """The number written at ``places`` of each row."""
-    total = np.zeros(len(digits) // width, np.int32)
-    for place in places or ():
-        total *= 10
-        total += digits[place::width]
-    return total
+@cache
+def _calendar() -> Days:
+    """(year since 1900, month in four bits, day in five bits) → days; ``NO_DAY`` where there is none."""
+    packed = np.arange((_LAST_YEAR - _FIRST_YEAR + 1) << 9, dtype=np.int32)
+    return _find_days((packed >> 9) + _FIRST_YEAR, (packed >> 5) & 0xF, packed & 0x1F)
 
 
 def _find_days(year: Days, month: Days, day: Days) -> Days:
@@ -154,6 +186,7 @@ def _find_days(year: Days, month: Days, day: Days) -> Days:
 
 
 def _match_days(text: pa.Array, one: DateFormat) -> tuple[Days, Mask]:
+    """Days by the format's pattern, and which had a time that is not midnight."""
     parts = pc.extract_regex(text, pattern=one.pattern)
     matched = mask_of(pc.is_valid(parts))
     year, month, day = (_numbers(parts, name, matched).astype(np.int32) for name in ("Y", "m", "d"))

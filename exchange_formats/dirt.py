@@ -14,10 +14,9 @@ from typing import Final
 
 from exchange_formats.rejects import Reason
 
-WIDE_SIGNS: Final = (("（", "("), ("）", ")"))
-WIDE_LETTERS: Final = "[０-９Ａ-Ｚａ-ｚ]"
-TO_NARROW: Final = str.maketrans({chr(c): chr(c - 0xFEE0) for c in range(0xFF10, 0xFF5B) if chr(c).isalnum()})
-SPACES: Final = "[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+_WIDE_SIGNS: Final = (("（", "("), ("）", ")"))
+_TO_NARROW: Final = str.maketrans({chr(c): chr(c - 0xFEE0) for c in range(0xFF10, 0xFF5B) if chr(c).isalnum()})
+SPACES: Final = "[\u0085\u00a0\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 INVISIBLE: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 #: Tab and line ends are text; every other control character is a sign of broken bytes.
 CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{84}\x{86}-\x{9f}]"
@@ -187,6 +186,6 @@ RULES: Final[tuple[DirtRule, ...]] = (
 
 def normalise_word(word: str) -> str:
     """A word of a YAML as ``cleaning.read_text`` would read it from a source."""
-    for wide, slim in WIDE_SIGNS:
+    for wide, slim in _WIDE_SIGNS:
         word = word.replace(wide, slim)
-    return re.sub(SPACES, " ", re.sub(INVISIBLE, "", word.translate(TO_NARROW))).strip()
+    return re.sub(SPACES, " ", re.sub(INVISIBLE, "", word.translate(_TO_NARROW))).strip()

@@ -200,6 +200,7 @@ def _describe_checks() -> Mapping[str, Title]:
 
 
 _LONG_RUN = re.compile(r"[0-9A-Za-z]{11,}")
+_LETTER = re.compile(r"[^\W\d_]")
 _SHOWN = 40
 
 
@@ -215,5 +216,5 @@ def mask_value(value: str, kind: str) -> str:
         return mask_name(value)
     shown = _LONG_RUN.sub(lambda match: mask_identity(match[0]), value[:_SHOWN])
     if kind == "typed":
-        shown = "".join("*" if letter.isalpha() else letter for letter in shown)
+        shown = _LETTER.sub("*", shown)
     return shown + ("…" if len(value) > _SHOWN else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ class Texts:
     @cached_property
     def array(self) -> pa.Array:
         """As Arrow sees it."""
-        bitmap = None if self.present.all() else pa.py_buffer(np.packbits(self.present, bitorder="little"))
+        bitmap = None if self.count == len(self) else pa.py_buffer(np.packbits(self.present, bitorder="little"))
         buffers = [bitmap, pa.py_buffer(np.ascontiguousarray(self.offsets)), pa.py_buffer(self.data)]
         return pa.Array.from_buffers(pa.string(), len(self), buffers)
 
@@ -55,6 +55,11 @@ class Texts:
     def lengths(self) -> npt.NDArray[np.int32]:
         """Bytes of each row."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows are present."""
+        return int(np.count_nonzero(self.present))
 
     @cached_property
     def is_ascii(self) -> bool:
@@ -67,9 +72,10 @@ class Texts:
 
     def take_fixed(self, width: int) -> tuple[Mask, Bytes]:
         """Which rows are ``width`` bytes long, and their bytes one after the other."""
-        chosen = self.present & (self.lengths == width)
+        chosen = self.lengths == width
+        chosen &= self.present
         count = int(np.count_nonzero(chosen))
-        if count == len(self):
+        if count * width == len(self.data):  # no other row holds a byte
             return chosen, self.data
         if count == 0:
             return chosen, self.data[:0]
@@ -87,6 +93,12 @@ def mask_of(flags: pa.Array | pa.ChunkedArray) -> Mask:
     """An Arrow boolean array as numpy; null is False."""
     filled = pc.fill_null(flags, fill_value=False) if flags.null_count else flags
     return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def build_array(kind: pa.DataType, values: npt.NDArray[Any], known: Mask) -> pa.Array:
+    """``values`` as an Arrow array of a type of the same width, null where not ``known``; nothing is copied."""
+    bitmap = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [bitmap, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def repeats_itself(array: pa.Array) -> bool:

@@ -1,8 +1,9 @@
-"""The benchmarks: unified codes, landing, scoring."""
+"""The benchmarks: unified codes, validation, landing, scoring."""
 
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -18,14 +19,18 @@ from connectors.connection import Connection
 from connectors.department import DatasetMapping
 from connectors.lake import Lake
 from connectors.landing import Target, land
-from connectors.sources.files import FileReader
-from exchange_formats.datasets import LINEAGE_FIELDS, load_catalogue
+from connectors.mapping import Mapper
+from connectors.sources import RejectedInput
+from connectors.sources.files import FileReader, open_file
+from exchange_formats.datasets import LINEAGE_FIELDS, Dataset, load_catalogue
 from exchange_formats.manifests import Window
 from exchange_formats.subjects import check_unified_codes
 from scoring.engine import evaluate
 from scoring.library import load_models
 from scoring.resolution import resolve
+from tests import dataset_samples
 from tests.benchmarks.measurement import Figure, clock, peak_megabytes
+from tests.dataset_samples import write_sample
 from tests.fakes import MemoryStore
 from tests.pulls import CODES, KEY, UNTIL
 
@@ -41,6 +46,38 @@ def check_codes(rows: int) -> list[Figure]:
     ours = rows / clock(lambda: check_unified_codes(codes))
     theirs = len(sample) / clock(lambda: [uscc.is_valid(code) for code in sample])
     return [Figure("check unified codes", "codes", ours, "python-stdnum", theirs, peak_megabytes())]
+
+
+def validate_datasets(rows: int) -> list[Figure]:
+    """A CSV of each dataset read and checked on one core, against pyarrow reading the same file alone.
+
+    Processor time is compared, so that what else runs on the machine says little. A tenth of ``rows`` a dataset.
+    """
+    pa.set_cpu_count(1)
+    return [_validate_dataset(dataset, max(rows // 10, 1)) for dataset in load_catalogue().values()]
+
+
+def _validate_dataset(dataset: Dataset, rows: int) -> Figure:
+    with tempfile.TemporaryDirectory() as name:
+        sample = write_sample(dataset, Path(name) / f"{dataset.id}.csv", rows)
+        mapper = Mapper("bench", dataset, sample.mapping, Window(until=dataset_samples.UNTIL), KEY)
+
+        def validate() -> None:
+            rejected = seen = 0
+            with open_file(sample.mapping, sample.path) as reader:
+                for page in reader:
+                    assert not isinstance(page, RejectedInput)
+                    mapped = mapper.map(page.batch, origin=page.origin, first_row=page.first_row, position=seen + 1)
+                    seen += page.batch.num_rows
+                    rejected += mapped.rejects.num_rows
+            if (seen, rejected) != (sample.rows, sample.rejected):
+                raise AssertionError((dataset.id, seen, rejected))
+
+        ours = rows / clock(validate, timer=time.process_time)
+        peak = peak_megabytes()
+        plain = pacsv.ReadOptions(use_threads=False)
+        theirs = rows / clock(lambda: pacsv.read_csv(sample.path, read_options=plain), timer=time.process_time)
+    return Figure(f"validate {dataset.id}", "rows", ours, "pyarrow read_csv, one core", theirs, peak)
 
 
 def land_profiles(rows: int) -> list[Figure]:
@@ -91,6 +128,7 @@ def score_subjects(rows: int) -> list[Figure]:
 
 BENCHMARKS: Mapping[str, Callable[[int], list[Figure]]] = {
     "codes": check_codes,
+    "validate": validate_datasets,
     "land": land_profiles,
     "score": score_subjects,
 }
