@@ -88,29 +88,35 @@ def test_a_column_can_be_declared_when_consent_is_named_or_no_person_is_a_subjec
     assert "balance" in declare(fields=fields, subject_types=["enterprise"]).fields
 
 
-#: A place of the shipped mapping → what is written there, and the key that the problem must name.
+#: Department, what its file says, what is written instead, the key that the problem must name, and why.
 PLACES = [
-    ("      subject_name: JCDXMC\n", "      subject_name: BLOOD_TYPE\n", "inspection.columns.subject_name", "血型"),
-    ("person: CF_XDR_ZJHM}", "person: JIBING}", "penalty.columns.subject_id.person", "疾病"),
-    ("    key: [TSBH]\n", "    key: [TSBH, 宗教信仰]\n", "complaint.key[1]", "宗教信仰"),
-    ("    party: CF_XDR_SHXYM\n", "    party: 指纹\n", "penalty.party", "指纹"),
-    ("      level: RYJB\n", "      level: 年收入\n", "honour.columns.level", "书面同意"),
+    (
+        "ecology_environment",
+        "subject_name: JCDXMC\n",
+        "subject_name: BLOOD_TYPE\n",
+        "inspection.columns.subject_name",
+        "血型",
+    ),
+    ("ecology_environment", "    key: [TSBH]\n", "    key: [TSBH, 宗教信仰]\n", "complaint.key[1]", "宗教信仰"),
+    ("ecology_environment", "      level: RYJB\n", "      level: 年收入\n", "honour.columns.level", "书面同意"),
+    ("emergency_management", "person: 证件号码}", "person: 病历号}", "penalty.columns.subject_id.person", "疾病"),
+    ("emergency_management", "    party: 统一社会信用代码\n", "    party: 指纹\n", "penalty.party", "指纹"),
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "place", "why"), PLACES)
+@pytest.mark.parametrize(("department", "old", "new", "place", "why"), PLACES)
 def test_a_source_column_is_refused_at_its_place_when_it_is_denied(
-    tmp_path: Path, old: str, new: str, place: str, why: str
+    tmp_path: Path, department: str, old: str, new: str, place: str, why: str
 ) -> None:
-    text = (DEPARTMENTS / "ecology_environment.yaml").read_text(encoding="utf-8")
+    text = (DEPARTMENTS / f"{department}.yaml").read_text(encoding="utf-8")
     assert text.count(old) == 1
     changed = text.replace(old, new)
-    (tmp_path / "ecology_environment.yaml").write_text(changed, encoding="utf-8")
+    (tmp_path / f"{department}.yaml").write_text(changed, encoding="utf-8")
     line = changed[: changed.index(new)].count("\n") + 1
-    [problem] = load_departments(tmp_path).problems["ecology_environment"]
+    [problem] = load_departments(tmp_path).problems[department]
     assert "may not be collected" in problem.what
     assert why in problem.what
-    assert (problem.file, problem.line) == ("ecology_environment.yaml", line)
+    assert (problem.file, problem.line) == (f"{department}.yaml", line)
     assert problem.column > 1
     assert problem.key.startswith(f"datasets.{place}")
 
