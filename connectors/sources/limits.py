@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from exchange_formats.rejects import Reason, Title
 
-Unit = Literal["bytes", "characters", "columns", "cells", "levels", "members", "times"]
+Unit = Literal["bytes", "characters", "columns", "cells", "levels", "members", "tags", "times"]
 _ROW: Final = Title("该行被拒绝，其余照常读取", "the row is rejected, the others are read")
 _FILE: Final = Title("文件被拒绝", "the file is rejected")
 _REST: Final = Title("其后内容被拒绝", "what follows is rejected")
@@ -115,6 +115,15 @@ WORKBOOK_CELLS: Final = Limit(
     _FILE,
     Reason.FILE_BROKEN,
 )
+WORKBOOK_TAGS: Final = Limit(
+    "workbook_tags",
+    Title("工作簿内 XML 标签数", "XML tags in a workbook"),
+    16_000_000,
+    "tags",
+    ("xlsx",),
+    _FILE,
+    Reason.FILE_BROKEN,
+)
 WORKBOOK_TEXT: Final = Limit(
     "workbook_text",
     Title("工作表全部文本", "the text of all cells of a sheet"),
@@ -163,6 +172,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
     WORKBOOK_UNPACKED,
     WORKBOOK_MEMBERS,
     WORKBOOK_CELLS,
+    WORKBOOK_TAGS,
     WORKBOOK_TEXT,
     ARROW_MESSAGE,
     UPLOAD,

@@ -90,6 +90,7 @@ class _Contents:
     """What all parts say, by name of the part in lower case."""
 
     unpacked: int = 0
+    tags: int = 0
     strings: list[int] = field(default_factory=list)
     sheets: dict[str, _Sheet] = field(default_factory=dict)
     #: Part of the workbook → (name, relation) of its sheets; part of relations → relation → part.
@@ -186,6 +187,9 @@ class _Part:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._complete = self._fed
         self._level += 1
+        self._contents.tags += 1
+        if self._contents.tags > limits.WORKBOOK_TAGS.most:
+            _fail(f"more than {limits.WORKBOOK_TAGS}: send it as CSV")
         if self._level > _LEVELS:
             _fail(f"a part nested more than {_LEVELS} levels deep")
         local = name.rpartition(":")[2]
