@@ -49,6 +49,7 @@ _UNITS: Final = {
     "levels": "层",
     "members": "个",
     "times": "倍",
+    "tags": "个标签",
 }
 
 
@@ -81,10 +82,17 @@ def render_marks(tongue: Tongue) -> Iterator[str]:
 def render_denied(tongue: Tongue) -> Iterator[str]:
     """The deny-list: kinds of information no column may carry."""
     denied = load_deny_list()
-    kinds = tongue.join(tongue.say(one.title, one.title_en) for one in denied.categories)
+
+    def name(*, unless_consented: bool) -> str:
+        chosen = (one for one in denied.categories if one.unless_consented == unless_consented)
+        return tongue.join(tongue.say(one.title, one.title_en) for one in chosen)
+
     yield tongue.say(
-        f"{kinds}({denied.basis})。带有这些内容的字段不能声明,映射到它们的源字段会被拒绝。",
-        f"{kinds} ({denied.basis}). A column that carries it cannot be declared, nor a source column be mapped to it.",
+        f"{name(unless_consented=False)}({denied.basis})。自然人的{name(unless_consented=True)}须经本人书面同意,"
+        "数据集写明该同意方可归集。带有这些内容的字段不能声明,映射到它们的源字段会被拒绝。",
+        f"{name(unless_consented=False)} ({denied.basis}). Of a natural person only with written consent, which the "
+        f"dataset must name: {name(unless_consented=True)}. A column that carries it cannot be declared, nor a source "
+        "column be mapped to it.",
     )
 
 
