@@ -23,11 +23,10 @@ from exchange_formats.form_files import write_csv, write_xlsx, write_xml
 from exchange_formats.form_rows import describe_omission, iterate_rows, write_rows
 from exchange_formats.forms import Form, find_form
 from exchange_formats.uploads import build_head
+from scoring.profiles import NEWEST
 
 MEMORY_LIMIT: Final = "512MB"
 _ROWS: Final = 8_192
-#: Later wins (semantics §2).
-_LATEST: Final = 'source_updated_at DESC NULLS LAST, chain_sequence DESC, "row" DESC, batch_id DESC'
 #: The list of records that are left out, beside the file itself.
 _OMITTED_HEADER: Final = ("记录编号 record id", "原因代码 reason code", "原因", "reason", "字段 field")
 
@@ -118,7 +117,7 @@ def _read_newest(lake: Lake, department: str, dataset: Dataset) -> Iterator[pa.R
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("version", lake.records(department, dataset))
-        newest = f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {_LATEST}) = 1"
+        newest = f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST}) = 1"
         order = f'"{dataset.event_on}", record_id'
         yield from connection.sql(f"SELECT {columns} FROM version {newest} ORDER BY {order}").to_arrow_reader(_ROWS)
 
