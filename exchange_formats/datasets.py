@@ -249,6 +249,11 @@ class Dataset(_Strict):
         return f"{self.id}@{self.version}"
 
     @property
+    def needed(self) -> frozenset[str]:
+        """What every row in the catalogue's own layout has: the required columns and those of the identity."""
+        return frozenset(name for name, spec in self.fields.items() if spec.required is True) | set(self.identity)
+
+    @property
     def columns(self) -> Mapping[str, FieldSpec]:
         """The columns a landed file has behind the system columns (the identity is left out)."""
         return {name: spec for name, spec in self.fields.items() if spec.type != "subject"}

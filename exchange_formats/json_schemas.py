@@ -14,12 +14,19 @@ from typing import Any, Final
 
 from exchange_formats.condition_schemas import present, render_condition
 from exchange_formats.conditions import Condition, parse_condition
-from exchange_formats.datasets import Check, Dataset, FieldSpec
+from exchange_formats.datasets import Check, Dataset, FieldRule, FieldSpec
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-#: Unified code (GB 32100), or a natural person's resident number (GB 11643); check digits are checked on receipt.
-_SUBJECT_PATTERN = "^([0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{18}|[1-9][0-9]{16}[0-9Xx])$"
-_DATE_PATTERN = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+# Shapes only: check digits and what a code means are checked on receipt. Lower case is taken for upper.
+_UNIFIED: Final = "[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{18}"
+_RESIDENT: Final = "[1-9][0-9]{16}[0-9Xx]"
+_RULE_PATTERNS: Final[Mapping[FieldRule, str]] = {
+    "unified_code": f"^{_UNIFIED}$",
+    "organisation_code": "^[0-9A-Za-z]{8}-?[0-9A-Za-z]$",
+    "division": "^[0-9]{6}$",
+    "industry": "^([A-Ta-t]|[A-Ta-t]?[0-9]{2,4})$",
+}
+_DATE_PATTERN: Final = "^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 
 
 def render_dataset(dataset: Dataset) -> Mapping[str, Any]:
@@ -41,8 +48,8 @@ def render_dataset(dataset: Dataset) -> Mapping[str, Any]:
         "x-event-date": dataset.event_on,
         **_present({"x-identity": list(dataset.identity), "x-subject-types": list(dataset.subject_types)}),
         "type": "object",
-        "properties": {name: render_field(spec) for name, spec in dataset.fields.items()},
-        "required": [name for name, spec in dataset.fields.items() if spec.required is True],
+        "properties": {name: _render_field(name, spec, dataset) for name, spec in dataset.fields.items()},
+        "required": [name for name in dataset.fields if name in dataset.needed],
         "additionalProperties": False,
         **_present({"allOf": rules, "x-checks": [_describe_check(check) for check in dataset.checks]}),
     }
@@ -53,10 +60,10 @@ def schema_id(contract: str) -> str:
     return f"urn:xinqiao:dataset:{contract}"
 
 
-def render_field(spec: FieldSpec) -> Mapping[str, Any]:
+def _render_field(name: str, spec: FieldSpec, dataset: Dataset) -> Mapping[str, Any]:
     """The schema of one value, with its titles, unit, sensitivity and where the rule comes from."""
-    value = _render_value(spec)
-    if spec.required is not True:
+    value = _render_value(spec, dataset)
+    if name not in dataset.needed:
         value = _or_null(value)
     return {
         "title": spec.title,
@@ -84,11 +91,14 @@ def _json_type(spec: FieldSpec) -> str:
     return "decimal" if spec.type.startswith("decimal") else spec.type
 
 
-def _render_value(spec: FieldSpec) -> dict[str, Any]:
+def _render_value(spec: FieldSpec, dataset: Dataset) -> dict[str, Any]:
     if spec.codes:
         return {"type": "string", "oneOf": [{"const": code, "title": title} for code, title in spec.codes.items()]}
     if spec.type == "subject":
-        return {"type": "string", "pattern": _SUBJECT_PATTERN}
+        persons = "natural_person" in dataset.subject_types or not dataset.subject_types
+        return {"type": "string", "pattern": f"^({_UNIFIED}|{_RESIDENT})$" if persons else f"^{_UNIFIED}$"}
+    if spec.rule:
+        return {"type": "string", "pattern": _RULE_PATTERNS[spec.rule]}
     if spec.type == "date":
         return {"type": "string", "format": "date", "pattern": _DATE_PATTERN}
     if spec.type == "boolean":

@@ -312,6 +312,7 @@ def records_submitted() -> RecordsSubmitted:
                 "subject_id": SUBJECT.subject_ref,
                 "subject_name": SUBJECT.subject_name,
                 "document_no": "示环罚〔2026〕1号",
+                "authority_code": "11330000000000000C",
                 "kind": "fine",
                 "fine_yuan": "80000.00",
                 "decided_on": "2026-06-15",

@@ -179,7 +179,7 @@ def _render_fields(dataset: Dataset, tongue: Tongue) -> list[str]:
 
 def _render_field(name: str, spec: FieldSpec, dataset: Dataset, tongue: Tongue) -> tuple[str, ...]:
     title = spec.title if tongue.language == "zh" else f"{spec.title_en} {spec.title}".strip()
-    required = tongue.say("是", "yes") if spec.required is True else ""
+    required = tongue.say("是", "yes") if name in dataset.needed else ""
     if isinstance(spec.required, str):
         required = f"{tongue.say('当', 'if')} {code(spec.required)}"
     return (

@@ -30,7 +30,7 @@ def choose_examples(dataset: Dataset) -> Mapping[str, str]:
     rules = RowRules(dataset)
     ended = set(dataset.states.columns) - {dataset.states.final}
     written = {name: spec.example for name, spec in dataset.fields.items() if spec.example and name not in ended}
-    chosen = {name: text for name, text in written.items() if dataset.fields[name].required is True}
+    chosen = {name: text for name, text in written.items() if name in dataset.needed}
     for name in sorted(written, key=lambda name: dataset.fields[name].required is False):
         widened = {**chosen, name: written[name]}
         if name not in chosen and not any(rules.find_contradictions(_build_batch(dataset, widened))):

@@ -96,15 +96,15 @@ def _write_column(sheet: Worksheet, codes: Worksheet, place: int, name: str, dat
     """Header, cell format and what may be chosen or typed, of one column."""
     spec = dataset.fields[name]
     header = sheet.cell(1, place, spec.title)
-    header.font = Font(bold=spec.required is True)
+    header.font = Font(bold=name in dataset.needed)
     header.alignment = Alignment(wrap_text=True, vertical="center")
-    header.fill = _fill(spec)
+    header.fill = _fill(name, dataset)
     letter = get_column_letter(place)
     sheet.column_dimensions[letter].number_format = _number_format(spec)
     sheet.column_dimensions[letter].width = max(14, min(30, 2 * len(spec.title) + 4))
     validation = _validate(codes, place, name, spec)
     validation.showInputMessage, validation.promptTitle = True, spec.title[:_LONGEST_PROMPT_TITLE]
-    validation.prompt = "\n".join(filter(None, (_say_required(spec), *say_bounds(spec, dataset, _CHINESE))))[
+    validation.prompt = "\n".join(filter(None, (_say_required(name, dataset), *say_bounds(spec, dataset, _CHINESE))))[
         :_LONGEST_PROMPT
     ]
     validation.add(f"{letter}2:{letter}{_LAST_ROW}")
@@ -142,10 +142,10 @@ def _explain_error(validation: DataValidation, message: str) -> DataValidation:
     return validation
 
 
-def _fill(spec: FieldSpec) -> PatternFill:
-    if spec.required is True:
+def _fill(name: str, dataset: Dataset) -> PatternFill:
+    if name in dataset.needed:
         return _REQUIRED
-    return _CONDITIONAL if spec.required else _OPTIONAL
+    return _CONDITIONAL if dataset.fields[name].required else _OPTIONAL
 
 
 def _number_format(spec: FieldSpec) -> str:
@@ -159,10 +159,11 @@ def _number_format(spec: FieldSpec) -> str:
     return "@"
 
 
-def _say_required(spec: FieldSpec) -> str:
-    if spec.required is True:
+def _say_required(name: str, dataset: Dataset) -> str:
+    if name in dataset.needed:
         return "必填 required"
-    return f"必填,当 required if: {spec.required}" if spec.required else ""
+    required = dataset.fields[name].required
+    return f"必填,当 required if: {required}" if required else ""
 
 
 def _write_explanation(sheet: Worksheet, dataset: Dataset) -> None:
@@ -180,14 +181,14 @@ def _write_explanation(sheet: Worksheet, dataset: Dataset) -> None:
             (
                 spec.title,
                 name,
-                _say_required(spec),
+                _say_required(name, dataset),
                 " ".join(filter(None, (spec.type, spec.unit))),
                 "\n".join(_say_options(spec, dataset)),
                 " · ".join(filter(None, (spec.standard, " ".join(MARKS[spec.status][:2])))),
                 show_value(spec, examples.get(name, spec.example)),
             )
         )
-        sheet.cell(sheet.max_row, 1).fill = _fill(spec)
+        sheet.cell(sheet.max_row, 1).fill = _fill(name, dataset)
         for cell in sheet[sheet.max_row]:
             cell.alignment, cell.number_format = Alignment(wrap_text=True, vertical="top"), "@"
         lines = max(
