@@ -127,6 +127,12 @@ def compare_messages(released: MessagePromise, current: MessagePromise) -> Itera
         zh = "消息可能更大" if outbound else "允许的大小变小"
         en = f"the size limit changed from {released.maximum_bytes} to {current.maximum_bytes} bytes"
         yield Break(f"{base}.maximum_bytes", zh, en)
+    for name, kind in (released.columns or {}).items():
+        now = (current.columns or {}).get(name)
+        if now != kind:
+            yield Break(
+                f"{base}.columns.{name}", "Arrow 列被删除或改变类型", f"it was {kind}, it is {now or 'gone'} now"
+            )
     written, read = (current, released) if outbound else (released, current)
     for found in find_narrowings(written.json_schema, read.json_schema, must_send=outbound):
         yield Break(f"{base}.{found.path}" if found.path else base, found.zh, found.en)

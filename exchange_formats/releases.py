@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange_formats.datasets import Dataset, FieldSpec
@@ -94,7 +95,10 @@ class DatasetPromise(_Promise):
 
 
 class MessagePromise(_Promise):
-    """What is promised of one message type in one version; ``json_schema``: without titles and notes."""
+    """What is promised of one message type in one version; ``json_schema``: without titles and notes.
+
+    ``columns``: name → Arrow type of the body of a binary message.
+    """
 
     type: str
     direction: Direction
@@ -104,6 +108,7 @@ class MessagePromise(_Promise):
     mode: Mode
     content_type: str
     maximum_bytes: int
+    columns: Mapping[str, str] | None = None
     json_schema: Mapping[str, Any] = Field(repr=False)
 
     @classmethod
@@ -118,6 +123,7 @@ class MessagePromise(_Promise):
             mode=spec.mode,
             content_type=spec.content_type,
             maximum_bytes=spec.maximum_bytes,
+            columns=_read_columns(spec),
             json_schema=_strip_notes(message_schema(spec)),
         )
 
@@ -162,6 +168,13 @@ def _read(path: Path, kind: type[P]) -> P:
             f"发布承诺不可读 / a released promise cannot be read: {path.name}",
             hint="restore it from the last release; it is never edited by hand",
         ) from error
+
+
+def _read_columns(spec: MessageSpec) -> Mapping[str, str] | None:
+    if spec.body is None:
+        return None
+    with pa.ipc.open_stream(spec.body()) as stream:
+        return {field.name: str(field.type) for field in stream.schema}
 
 
 def _strip_notes(node: Any, *, names: bool = False) -> Any:

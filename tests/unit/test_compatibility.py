@@ -260,6 +260,7 @@ def test_message_is_judged_by_its_direction_when_its_schema_changes(
         ("outbound", {"content_type": "application/json"}, "content_type"),
         ("outbound", {"maximum_bytes": 1001}, "maximum_bytes"),
         ("outbound", {"maximum_bytes": 999}, None),
+        ("outbound", {"columns": {"more": "string"}}, None),
         ("inbound", {"maximum_bytes": 999}, "maximum_bytes"),
         ("inbound", {"maximum_bytes": 1001}, None),
     ],
@@ -267,6 +268,15 @@ def test_message_is_judged_by_its_direction_when_its_schema_changes(
 def test_message_is_judged_when_how_it_travels_changes(direction: str, changes: Document, path: str | None) -> None:
     found = [one.path for one in compare_messages(message(direction), message(direction, **changes))]
     assert found == ([f"cn.credit.example.told.v1.{path}"] if path else [])
+
+
+@pytest.mark.parametrize("columns", [{"score": "decimal128(6, 2)"}, {"score": "double", "grade": "string"}, None])
+def test_message_is_refused_when_an_arrow_column_goes_or_changes(columns: dict[str, str] | None) -> None:
+    before = message(mode="binary", columns={"score": "decimal128(6, 2)", "grade": "string"})
+    (found,) = {
+        one.path.rpartition(".")[0] for one in compare_messages(before, message(mode="binary", columns=columns))
+    }
+    assert found == "cn.credit.example.told.v1.columns"
 
 
 def test_nothing_is_broken_when_every_contract_is_compared_with_itself() -> None:
