@@ -76,6 +76,17 @@ def _check_participants(departments: Departments) -> Iterator[Problem]:
                 if name not in known:
                     path = ("subscribes", purpose, index)
                     yield document.problem(path, "there is no such department", expected=expected, got=name)
+        yield from _check_grants(document, department)
+
+
+def _check_grants(document: Document[Department], department: Department) -> Iterator[Problem]:
+    """A grant of persons adds to a subscription; alone it grants nothing, and somebody believes it does."""
+    for grant, purposes in (("persons", ("grades", "warnings", "snapshots")), ("person_records", ("records",))):
+        wanted = [getattr(department.subscribes, purpose) for purpose in purposes]
+        for index, name in enumerate(_named(department, grant)):
+            if not any(one == "all" or name in one for one in wanted):
+                what = f"persons are granted of what is not subscribed to in {' or '.join(purposes)}"
+                yield document.problem(("subscribes", grant, index), what, got=name)
 
 
 def _named(department: Department, purpose: str) -> tuple[str, ...]:

@@ -105,9 +105,7 @@ def build_refusal(message: Incoming, error: BrokenMessageError) -> FeedbackRepor
         about=MessagePointer(id=mask_numbers(message.message_id)[:100], routing_key=key),
         counts=Counts(read=1, landed=0, duplicates=0, rejected=1),
         reasons=(ReasonCount(reason=error.fault, title=title.zh, title_en=title.en, count=1, shown=1),),
-        rows=(
-            RejectedRow(origin=key, reason=error.fault, detail=mask_numbers(f"{error.place} {error.detail}".strip())),
-        ),
+        rows=(RejectedRow(origin=key, reason=error.fault, detail=detail),),
     )
 
 

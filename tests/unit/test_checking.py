@@ -91,6 +91,33 @@ def test_a_subscription_is_a_problem_when_there_is_no_such_domain(departments: P
     assert "got enterprise_credit" in problem
 
 
+@pytest.mark.parametrize(
+    ("subscribed", "what"),
+    [
+        ("snapshots: [tea]", "subscribes.snapshots[0]: there is no such domain"),
+        ("persons: [tea]", "subscribes.persons[0]: there is no such domain"),
+        ("records: [tea_houses]", "subscribes.records[0]: there is no such department"),
+        ("records: all, person_records: [tea_houses]", "subscribes.person_records[0]: there is no such department"),
+        ("persons: [enterprise_environment]", "not subscribed to in grades or warnings or snapshots"),
+        ("person_records: [ecology_environment]", "not subscribed to in records; got ecology_environment"),
+    ],
+)
+def test_a_subscription_is_a_problem_when_it_can_bring_nothing(
+    departments: Path, models: Path, subscribed: str, what: str
+) -> None:
+    before = "subscribes: {grades: [enterprise_credit_risk, work_safety]"
+    edit(departments, "market_regulation", before, f"{before}, {subscribed}")
+    said = found(departments, models)
+    assert any(what in line for line in said), said
+
+
+def test_persons_are_granted_when_they_are_named_beside_a_subscription(departments: Path, models: Path) -> None:
+    before = "subscribes: {grades: [enterprise_credit_risk, work_safety]"
+    grants = "persons: [work_safety], records: all, person_records: [ecology_environment]"
+    edit(departments, "market_regulation", before, f"{before}, {grants}")
+    assert found(departments, models) == []
+
+
 def test_a_number_is_a_problem_when_two_departments_have_it(departments: Path, models: Path) -> None:
     edit(departments, "market_regulation", "no: 21", "no: 12")
     [problem] = found(departments, models)

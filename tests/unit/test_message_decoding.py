@@ -28,6 +28,7 @@ from exchange_formats.messages.inbound import INBOUND_MESSAGES
 from exchange_formats.messages.registry import LARGEST, MESSAGES
 from exchange_formats.messages.samples import example_message
 from exchange_formats.messages.specs import MessageSpec
+from exchange_formats.received import read_event
 
 NUMBER = "330106199001011237"  # shaped like a resident number; its check digit is set below
 STRUCTURED = [spec for spec in MESSAGES.values() if spec.mode == "structured"]
@@ -253,3 +254,14 @@ def test_inbound_message_is_refused_when_only_the_gateway_says_such_things() -> 
 def test_every_inbound_type_is_checked_against_its_key() -> None:
     assert all(spec.parameters for spec in INBOUND_MESSAGES)
     assert all(set(spec.parameters) <= set(spec.data.model_fields) for spec in INBOUND_MESSAGES)
+
+
+@pytest.mark.parametrize("spec", [one for one in STRUCTURED if one.direction == "outbound"], ids=lambda spec: spec.name)
+def test_consumer_reads_every_type_when_a_later_version_adds_fields(spec: MessageSpec) -> None:
+    def add(document: dict[str, Any]) -> None:
+        document["novelty"] = document["data"]["novelty"] = {"a": 1}
+
+    body = changed(spec, add)
+    event, _ = read_event(body)
+    assert event.type == spec.type
+    assert fault_of(lambda: decode_event(body)).fault is MessageFault.INVALID
