@@ -310,7 +310,9 @@ class Subscriptions(_Strict):
     records: Domains = ()
     persons: tuple[Identifier, ...] = ()
     person_records: tuple[Identifier, ...] = ()
-    versions: Mapping[Literal["grade", "warning"], Annotated[int, Field(ge=1, le=99)]] = Field(default_factory=dict)
+    versions: Mapping[
+        Literal["grade", "warning", "record", "feedback", "checkpoint"], Annotated[int, Field(ge=1, le=99)]
+    ] = Field(default_factory=dict)
 
 
 class Department(_Strict):

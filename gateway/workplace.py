@@ -84,11 +84,18 @@ class Workplace:
         return find_served(document.value for document in documents if document.value is not None)
 
     def open_publisher(self) -> Publisher:
-        """The gateway's own publisher: use it in ``with``."""
+        """The gateway's own publisher of what a plan names, older versions included: use it in ``with``."""
+        return self._open_publisher(ServedVersions())
+
+    def open_serving_publisher(self) -> Publisher:
+        """The gateway's own publisher of the newest versions, which adds the older ones that are served."""
+        return self._open_publisher(self.served)
+
+    def _open_publisher(self, served: ServedVersions) -> Publisher:
         from connectors.rabbit.publisher import Publisher
         from gateway.bus import connection_id
 
-        return Publisher(self.resolve(connection_id(GATEWAY)))
+        return Publisher(self.resolve(connection_id(GATEWAY)), served=served)
 
     def _folder(self, variable: str, name: str) -> Path:
         folder = Path(self.environ.get(variable) or self.home / name)

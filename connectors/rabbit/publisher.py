@@ -15,6 +15,7 @@ from connectors.rabbit.connection import DEFAULT_PATIENCE, Patience
 from exchange_formats.errors import FatalError
 from exchange_formats.messages import RESULTS, OutgoingMessage
 from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.versions import ServedVersions
 
 #: Of a message whose type the registry does not know. RabbitMQ 4.x refuses more than 16 MiB and closes the channel.
 MAXIMUM_BODY = 8 * 1024 * 1024
@@ -35,7 +36,7 @@ class Publisher:
 
     Every message is persistent, mandatory, and says who sent it (the broker checks). They
     leave in order; at a failure at most ``window`` messages are in doubt, and sent again
-    under the same ids.
+    under the same ids. ``served``: each message is followed by its older versions, counted like any other.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Publisher:
         patience: Patience = DEFAULT_PATIENCE,
         maximum_body: int = MAXIMUM_BODY,
         window: int = WINDOW,
+        served: ServedVersions | None = None,
     ) -> None:
+        self._served = served or ServedVersions()
         self._login = connection.login
         self._exchange = exchange
         self._maximum_body = maximum_body
@@ -74,7 +77,7 @@ class Publisher:
         """
         before = self._channel.settled
         count = size = 0
-        for message in messages:
+        for message in self._served.publish_all(messages):
             self._send(message)
             count += 1
             size += len(message.body)

@@ -50,7 +50,8 @@ class ServedVersions:
         """Each message of ``newest``, followed by its older versions."""
         for message in newest:
             yield message
-            yield from self.convert(message)
+            if self.older:
+                yield from self.convert(message)
 
     def convert(self, message: OutgoingMessage) -> Iterator[OutgoingMessage]:
         """The older versions of one message, newest first; none in the usual case that nobody stays behind.

@@ -27,7 +27,7 @@ def feedback(department: _DEPARTMENT, dataset: _DATASETS = None, as_json: _JSON 
     """把每个批次的接收与不合格情况告知报送部门 / tell a sender what became of each of its batches, once."""
     workplace = open_workplace()
     datasets = _choose(workplace, department, dataset)
-    result = report_batches(department, datasets, lake=workplace.lake, open_publisher=workplace.open_publisher)
+    result = report_batches(department, datasets, lake=workplace.lake, open_publisher=workplace.open_serving_publisher)
     if as_json:
         typer.echo(json.dumps(asdict(result) | {"messages": result.messages}, ensure_ascii=False))
         return
@@ -44,7 +44,7 @@ def notices(department: _DEPARTMENT, dataset: _DATASETS = None, as_json: _JSON =
             department,
             name,
             lake=workplace.lake,
-            open_publisher=workplace.open_publisher,
+            open_publisher=workplace.open_serving_publisher,
             now=lambda: datetime.now(UTC),
         )
         for name in _choose(workplace, department, dataset)

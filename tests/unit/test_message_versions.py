@@ -255,3 +255,17 @@ def test_version_is_refused_when_a_participant_names_one_that_does_not_exist(tmp
     (problem,) = load_departments(tmp_path).problems["moves_on"]
     assert problem.key == "subscribes.versions.grade"
     assert problem.expected == "one of 1"
+
+
+@pytest.mark.parametrize("kind", ["cn.credit.record.withdrawn.v1", "cn.credit.feedback.reported.v1"])
+def test_queue_gets_its_version_when_the_noun_is_no_grade(kind: str) -> None:
+    second = replace(MESSAGES[kind], type=kind.replace(".v1", ".v2"), downgrade=lambda data: data)
+    registry = {**MESSAGES, second.type: second}
+    newest = replace(example_message(MESSAGES[kind]), type=second.type)
+    # The example's department is the one that stays behind, so that its feedback is its own.
+    behind = participant("ecology_environment", **{second.noun: 1})
+    behind = behind.model_copy(update={"subscribes": behind.subscribes.model_copy(update={"records": "all"})})
+    sent = [one for one in find_served([behind], registry).publish_all([newest]) if one.type == kind]
+    (queue,) = deliver(derive_topology([behind], messages=registry), [newest, *sent])
+    assert deliver(derive_topology([behind], messages=registry), [newest]) == {}
+    assert [one.type for one in deliver(derive_topology([behind], messages=registry), sent)[queue]] == [kind]
