@@ -355,3 +355,24 @@ def test_grades_differ_when_the_newer_version_does_not_say_what_became_of_a_colu
     )
     whole = score_penalties(tmp_path / "whole", contracts, older=25)
     assert whole["grades.arrow"] != score_penalties(tmp_path / "lossy", silent, older=25)["grades.arrow"]
+
+
+def test_engine_filters_a_column_when_its_type_was_widened(tmp_path: Path) -> None:
+    narrow = ancestor("penalty", {})
+    narrow["fields"]["fine_yuan"]["type"] = "decimal(10,2)"
+    contracts = write_catalogue(tmp_path / "catalogue", narrow, successor("penalty", {"version": 1}))
+    assert check_versions(contracts) == ()
+    lake = Lake(MemoryStore(), tmp_path / "cache", contracts)
+    mapping = penalty_mapping().model_dump(mode="json", by_alias=True, exclude_none=True)
+    mapping |= {"watermark": {"field": "updateTime"}}
+    pull(lake, DatasetMapping.model_validate(mapping | {"contract": "penalty@1"}), 1, 2)
+    again = pull(lake, DatasetMapping.model_validate(mapping), 2, 3, hour=1)
+    assert (again.counts.landed, again.counts.duplicates) == (1, 1)
+    connection = duckdb.connect()
+    connection.register("records", lake.records(DEPARTMENT, "penalty"))
+    query = "SELECT count(*), typeof(any_value(fine_yuan)) FROM records WHERE fine_yuan > {} GROUP BY ALL"
+    assert connection.execute(query.format("14999.99")).fetchall() == [(3, "DECIMAL(18,2)")]
+    assert connection.execute(query.format("15000.00")).fetchall() == [(0, "DECIMAL(18,2)")]
+    assert (
+        lake.records(DEPARTMENT, "penalty").to_table(filter=pc.field("fine_yuan") == Decimal("15000.00")).num_rows == 3
+    )
