@@ -56,11 +56,11 @@ def describe(
     """说明一个字段从哪里来、到哪里去 / say where a field comes from and where it goes.
 
     \b
-    xinqiao describe                                        # 可以说明什么 what can be described
-    xinqiao describe penalty                                # 数据集的字段 the fields of a dataset
-    xinqiao describe penalty.fine_yuan                      # 谁报送、谁使用 who sends it, what uses it
-    xinqiao describe grade.evaluated results.subject_name   # 消息字段的来源 where a message's field comes from
-    xinqiao describe grade.evaluated results.score --domain enterprise_environment
+    xinqiao describe                      # 可以说明什么 what there is
+    xinqiao describe penalty              # 数据集的字段 fields of a dataset
+    xinqiao describe penalty.fine_yuan    # 谁报送、谁使用 who sends and uses it
+    xinqiao describe grade.evaluated      # 消息的字段 fields of a message
+    xinqiao describe grade.evaluated results.score --domain work_safety
     """  # noqa: D301  (the backspace keeps the examples' lines apart)
     atlas = _open_atlas()
     if name is None:

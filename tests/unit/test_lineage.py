@@ -105,6 +105,11 @@ def test_every_origin_exists_when_looked_up() -> None:
             assert column == "*" or any(column in dataset.fields for dataset in known), key
 
 
+def test_withdrawal_comes_from_the_column_of_revocation_when_any_dataset_is_asked() -> None:
+    columns = {dataset.states.revoked for dataset in load_catalogue().values()} - {None}
+    assert [f"*.{name}" for name in columns] == list(load_lineage().messages["RecordWithdrawn.decided_on"].columns)
+
+
 @pytest.mark.parametrize("domain", [None, *DOMAINS])
 def test_every_way_back_ends_at_something_written_when_followed(atlas: Atlas, domain: str | None) -> None:
     forms = "".join(path.read_text(encoding="utf-8") for path in FORMS.glob("*.yaml"))
