@@ -157,6 +157,9 @@ UPLOAD_TOKEN: Final = Limit(
     _FILE,
     Reason.FILE_BROKEN,
 )
+UPLOAD_TAGS: Final = Limit(
+    "upload_tags", Title("XML 标签数", "XML tags"), 2_000_000, "tags", ("xml",), _FILE, Reason.FILE_BROKEN
+)
 
 #: All of them, as the page lists them.
 LIMITS: Final[tuple[Limit, ...]] = (
@@ -178,4 +181,5 @@ LIMITS: Final[tuple[Limit, ...]] = (
     UPLOAD,
     UPLOAD_LEVELS,
     UPLOAD_TOKEN,
+    UPLOAD_TAGS,
 )

@@ -17,7 +17,7 @@ from typing import IO, NoReturn, Self
 from xml.parsers import expat
 
 from connectors.sources.delimited import DelimitedTable
-from connectors.sources.limits import UPLOAD, UPLOAD_LEVELS, UPLOAD_TOKEN
+from connectors.sources.limits import UPLOAD, UPLOAD_LEVELS, UPLOAD_TAGS, UPLOAD_TOKEN
 from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.tables import FileBrokenError
 from exchange_formats.rejects import Reason
@@ -90,7 +90,7 @@ class _Envelope:
         self._delimiter = delimiter
         self._open: list[str] = []
         self._labels: dict[str, str] = {}
-        self._fed = self._complete = 0
+        self._fed = self._complete = self._tags = 0
         self._blank = self._listed = self._began = False
         # Told what it gets: expat itself does not know GB 18030, and a declaration does not change what we decoded.
         self._parser = expat.ParserCreate("utf-8")
@@ -144,6 +144,9 @@ class _Envelope:
     def _start(self, name: str, _: dict[str, str]) -> None:
         self._complete = self._fed
         self._open.append(name)
+        self._tags += 1
+        if self._tags > UPLOAD_TAGS.most:
+            _fail(f"more than {UPLOAD_TAGS}: put the records into one {DATA}")
         if len(self._open) > UPLOAD_LEVELS.most:
             _fail(f"more than {UPLOAD_LEVELS} deep")
         place = self._open[1:]

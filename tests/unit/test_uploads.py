@@ -6,6 +6,7 @@ import contextlib
 import time
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.sources.limits import UPLOAD_TOKEN
+from connectors.sources import uploads
+from connectors.sources.limits import UPLOAD_TAGS, UPLOAD_TOKEN
 from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.tables import FileBrokenError
 from connectors.sources.uploads import UploadTable
@@ -146,6 +148,13 @@ def test_the_file_is_refused_when_the_envelope_is_not_one(tmp_path: Path, change
     error = refuse(tmp_path / "a.xml", GOOD.replace(*change).encode())
     assert error.reason == Reason.FILE_BROKEN
     assert said in str(error)
+
+
+def test_the_file_is_refused_when_it_is_nothing_but_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "UPLOAD_TAGS", replace(UPLOAD_TAGS, most=100))
+    assert read(fill(tmp_path / "a.xml", "1,甲")).rows
+    error = refuse(tmp_path / "a.xml", GOOD.replace("<Head>", "<Head>" + "<a/>" * 100).encode())
+    assert "more than 100 tags" in str(error)
 
 
 def test_the_file_is_refused_when_there_is_no_data(tmp_path: Path) -> None:
