@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 from connectors.department import Column, Department
 from exchange_formats.conditions import parse_condition
@@ -27,6 +27,8 @@ from scoring.resolution import ResolvedModel, resolve
 Kind = Literal[
     "file", "manifest", "column", "source", "constant", "rule", "model", "table", "part", "sent", "derived", "none"
 ]
+#: Parts of a model that are a table of their own.
+_TABLES: Final = ("bands", "decay", "publicity", "severity", "warnings", "measures")
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ class Atlas:
             yield Step("part", part, "用 --domain 查看各领域的指标和来源", "give --domain to see what it reads")
             return
         resolved = self.resolved[domain]
-        table = getattr(resolved, part, None) if part in TABLE_PARTS else None
+        table = getattr(resolved, part, None) if part in _TABLES else None
         if table is not None:
             yield Step("table", f"{part}/{table.id}", table.title, table.title_en)
         yield from (self._trace_reading(one) for one in self.readings[domain] if one.part == part)
@@ -266,10 +268,6 @@ class Atlas:
 
     def _stands_behind(self, leaf: Leaf, name: str, domain: str) -> bool:
         return any(step.kind == "column" and step.name == name for step in self._trace_leaf(leaf, domain).walk())
-
-
-#: Parts of a model that are a table of their own.
-TABLE_PARTS = ("bands", "decay", "publicity", "severity", "warnings", "measures")
 
 
 def describe_conversion(column: Column, unit: str | None) -> str:
