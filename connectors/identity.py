@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exchange_formats.check_digits import check_resident, check_unified
+from exchange_formats.check_digits import LENGTH, check_resident, check_unified
 from exchange_formats.dirt import Dirt
 from exchange_formats.identifiers import judge_resident_numbers, judge_unified_codes, uppercase
 from exchange_formats.rejects import Reason
@@ -76,14 +76,21 @@ def normalise_codes(texts: Texts) -> Texts:
     return Texts.of(normalise_identifiers(texts.array))
 
 
+def find_resident_numbers(texts: Texts) -> Mask:
+    """Which of the clean ``texts`` are a resident number, in either case."""
+    rows: Mask = texts.present & (texts.lengths == LENGTH)
+    if rows.any():
+        rows[rows] = check_resident(uppercase(_take(texts, rows)))
+    return rows
+
+
 def protect(values: pa.Array, key: PseudonymKey) -> pa.Array:
     """``values`` (clean text) with every resident number among them replaced by its pseudonym."""
-    identifiers = uppercase(Texts.of(values))
-    numbers = check_resident(identifiers)
+    numbers = find_resident_numbers(Texts.of(values))
     if not numbers.any():
         return values
     flags = pa.array(numbers)
-    return pc.replace_with_mask(values, flags, _pseudonymise(identifiers.array.filter(flags), key))
+    return pc.replace_with_mask(values, flags, _pseudonymise(pc.utf8_upper(values.filter(flags)), key))
 
 
 def derive_ids(prefix: Sequence[str], columns: Sequence[pa.Array]) -> pa.Array:

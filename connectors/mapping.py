@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from connectors.changes import find_deletions, revoke_deleted, split_deletions
 from connectors.department import Column, DatasetMapping
-from connectors.identity import Subjects, resolve_registry, resolve_subjects
+from connectors.identity import Subjects, find_resident_numbers, protect, resolve_registry, resolve_subjects
 from connectors.page import UNREADABLE, Page, Place
 from connectors.record_keys import RecordKeys
 from connectors.reject_rows import build_rejects
@@ -134,6 +134,7 @@ class Mapper:
             first_row=first_row,
             position=position,
             identities=self._keys.identify(page.texts, subjects.references, wrong),
+            personal=self._find_personal(page, subjects),
             pseudonyms=self._pseudonyms,
         )
         rejects, deletions = split_deletions(rejects, findings, deleted, instants)
@@ -218,7 +219,16 @@ class Mapper:
         if spec.codes is not None:  # the source writes our codes, or their official Chinese names
             return read_codes(texts, {title: code for code, title in spec.codes.items()} | {c: c for c in spec.codes})
         checked = check_text(texts, spec, days)
+        if spec.rule is None:
+            self._hide_numbers(checked)
         return Cells(checked.values.array, checked.problems, checked.normalised)
+
+    def _hide_numbers(self, cells: Cells[Texts]) -> None:
+        """A person's number that is all of a cell is never landed, whichever column it was written into."""
+        rows = find_resident_numbers(cells.values)
+        if rows.any():
+            cells.values = Texts.of(protect(cells.values.array, self._pseudonyms))
+            cells.normalised.append((Dirt.PSEUDONYMISED, rows))
 
     def _resolve_subjects(self, page: Page, columns: Mapping[str, pa.Array]) -> Subjects:
         column = self._mapping.columns["subject_id"]
@@ -243,6 +253,11 @@ class Mapper:
         for reason, rows in subjects.problems:
             page.find(reason, rows & readable, Place("subject_id", column.source, "identity"), shown)
         return subjects
+
+    def _find_personal(self, page: Page, subjects: Subjects) -> Mask:
+        """Rows that are about a person, or try to be: whatever was shifted between their columns may be the name."""
+        person = self._mapping.columns["subject_id"].person
+        return subjects.persons | page.texts[person].present if person else subjects.persons
 
     def _reduce_names(self, page: Page, columns: dict[str, pa.Array], persons: Mask) -> None:
         """A person's name is cut to its first character before anything is written."""

@@ -53,13 +53,14 @@ def build_rejects(
     first_row: int,
     position: int,
     identities: Identities,
+    personal: Mask,
     pseudonyms: PseudonymKey,
 ) -> pa.RecordBatch:
     """One reject a broken row (``places``): its first reason counts, every reason is listed.
 
-    ``page`` holds the source columns the mapping reads.
+    ``page`` holds the source columns the mapping reads. In ``personal`` rows a code is shown as a name is.
     """
-    firsts, details, values = _gather(findings, page.num_rows, places)
+    firsts, details, values = _gather(findings, page.num_rows, places, personal)
     columns = {
         "row": position + places,
         "rows": np.ones(len(places), np.int64),
@@ -102,7 +103,7 @@ def fingerprint(text: str, pseudonyms: PseudonymKey) -> str:
 
 
 def _gather(
-    findings: Sequence[Finding], rows: int, places: Places
+    findings: Sequence[Finding], rows: int, places: Places, personal: Mask
 ) -> tuple[list[Finding], list[str], list[str | None]]:
     """Of each broken row its first finding, all of them as text, and the first one's value, masked."""
     index = np.zeros(rows, np.int64)
@@ -112,9 +113,10 @@ def _gather(
     for finding in findings:
         chosen = np.flatnonzero(finding.rows)
         texts = None if finding.text is None else finding.text.array.take(pa.array(chosen)).to_pylist()
+        hidden = personal[chosen].tolist() if finding.kind == "code" else [False] * len(chosen)
         for order, place in enumerate(index[chosen].tolist()):
             if not found[place] and texts is not None and texts[order] is not None:
-                values[place] = mask_value(texts[order], finding.kind)
+                values[place] = mask_value(texts[order], "name" if hidden[order] else finding.kind)
             found[place].append(finding)
     names = {id(finding): str(finding) for finding in findings}
     details = [", ".join(dict.fromkeys(names[id(finding)] for finding in each)) for each in found]
