@@ -134,6 +134,7 @@ def _find_odd_characters(data: Bytes) -> _Odd:
     space = (head == 0xE3) & (second == 0x80) & (third == 0x80)
     odd = (head == 0xEF) & ((second == 0xBB) | (second == 0xBF))
     odd |= (head == 0xE2) & (((second == 0x80) & ((third <= 0x8F) | (third >= 0xA8))) | (second == 0x81))
+    odd |= head == _DELETE
     odd |= (head == 0xC2) & ((second <= 0xA0) | (second == 0xAD))
     # Latin-1 letters in a row, and the third byte of 锟 (E9 94 9F) behind its other two.
     odd |= (head == 0xC3) & (third == 0xC3)
@@ -146,6 +147,7 @@ def _find_heads(data: Bytes, start: int) -> Places:
     marks = (block | 0x21) == 0xE3  # C2, C3, E2, E3
     marks |= block == 0xEF
     marks |= block == 0x9F
+    marks |= block == _DELETE
     return np.flatnonzero(marks) + start
 
 

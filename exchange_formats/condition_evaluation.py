@@ -109,8 +109,7 @@ def _compile_node(node: exp.Expr) -> _Evaluate:
     if isinstance(node, exp.In):
         return _compile_in(node)
     if isinstance(node, exp.Like):
-        pattern = _translate_like(str(node.expression.this))
-        return _compile_unary(node.this, lambda values: pc.match_like(values, pattern=pattern))
+        return _compile_like(node)
     if isinstance(node, exp.Is):
         name = _strip(node.this)
         return lambda batch: pc.is_null(_operand(name, batch))
@@ -120,6 +119,13 @@ def _compile_node(node: exp.Expr) -> _Evaluate:
     if isinstance(node, exp.Column):
         return lambda batch: batch.columns[node.name]
     return _compile_comparison(type(node), node.this, node.expression)
+
+
+def _compile_like(node: exp.Like) -> _Evaluate:
+    pattern = _translate_like(str(node.expression.this))
+    if node.args.get("negate"):  # how the parser writes NOT LIKE
+        return _compile_unary(node.this, lambda values: pc.invert(pc.match_like(values, pattern=pattern)))
+    return _compile_unary(node.this, lambda values: pc.match_like(values, pattern=pattern))
 
 
 def _compile_in(node: exp.In) -> _Evaluate:

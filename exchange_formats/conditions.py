@@ -71,8 +71,7 @@ def _check_boolean(node: exp.Expr, columns: Mapping[str, Kind]) -> None:
     elif isinstance(node, exp.Between):
         _check_same_kind(node, columns, node.this, node.args["low"], node.args["high"])
     elif isinstance(node, exp.Like):
-        if {_kind(node.this, columns), _kind(node.expression, columns)} != {"string"}:
-            raise ConditionError(f"LIKE compares text: {node.sql()}")
+        _check_pattern(node, columns)
     elif isinstance(node, exp.Is):
         _kind(node.this, columns)
         if not isinstance(node.expression, exp.Null):
@@ -84,6 +83,13 @@ def _check_boolean(node: exp.Expr, columns: Mapping[str, Kind]) -> None:
             f"'{node.sql()[:60]}' is not allowed in a condition "
             "(allowed: = <> < <= > >=, AND OR NOT, IN, BETWEEN, LIKE, IS NULL, columns, literals)"
         )
+
+
+def _check_pattern(node: exp.Like, columns: Mapping[str, Kind]) -> None:
+    if {_kind(node.this, columns), _kind(node.expression, columns)} != {"string"}:
+        raise ConditionError(f"LIKE compares text: {node.sql()}")
+    if not node.expression.is_string:
+        raise ConditionError(f"LIKE takes a pattern in quotes: {node.sql()}")
 
 
 def _check_same_kind(node: exp.Expr, columns: Mapping[str, Kind], *operands: exp.Expr) -> None:

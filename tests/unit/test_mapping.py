@@ -292,3 +292,30 @@ def test_old_identity_is_derived_from_the_right_when_a_row_supersedes_another() 
         derive_id(DEPARTMENT, "penalty", "浙环罚〔2026〕2号", CODES[1]),
         derive_id(DEPARTMENT, "penalty", "旧号", CODES[2]),
     ]
+
+
+def test_subject_is_another_registrys_number_when_the_mapping_names_the_registry() -> None:
+    columns = {
+        "subject_id": {"from": "business", "registry": "montreal_food"},
+        "document_no": "no",
+        "kind": {"value": "fine"},
+        "fine_yuan": {"from": "amount", "currency": "CAD", "yuan": "5.125"},
+        "decided_on": {"from": "day", "formats": ["%Y%m%d"]},
+    }
+    mapping = DatasetMapping.model_validate({"key": ["no"], "columns": columns})
+    rows: list[Row] = [
+        {"no": "1", "business": " 40173 ", "amount": "100.01", "day": "20150305"},
+        {"no": "2", "business": "40 173", "amount": "100", "day": "20150305"},
+        {"no": "3", "business": None, "amount": "100", "day": "20150305"},
+    ]
+    page = map_rows(*rows, mapping=mapping)
+    (row,) = page.records.to_pylist()
+    assert (row["subject_ref"], row["fine_yuan"]) == ("xr_montreal_food_40173", Decimal("512.55"))
+    assert page.normalised["currency_converted"] == 3
+    assert page.rejects.column("reason").to_pylist() == ["registry_number.malformed", "subject.missing"]
+
+
+def test_good_rows_are_only_put_together_when_they_are_asked_for() -> None:
+    page = map_rows(penalty(1), penalty(2, CF_JDRQ="x"))
+    assert "records" not in vars(page)
+    assert (page.good, page.rejects.num_rows, page.records.num_rows) == (1, 1, 1)
