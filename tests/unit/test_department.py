@@ -200,6 +200,12 @@ def test_durations_and_rates_are_read(shipped: Mapping[str, Department]) -> None
         ('schedule: "30 2 * * *"', "schedule: nightly", "schedule: not a cron expression"),
         ('schedule: "30 2 * * *"', 'schedule: "@daily"', "schedule: not a cron expression"),
         ('schedule: "30 2 * * *"', 'schedule: "0 30 2 * * *"', "schedule: not a cron expression"),
+        ("{from: ZJJJSS, unit: 万元}", "ZJJJSS", "loss_yuan: the unit is not declared"),
+        ("{from: ZJJJSS, unit: 万元}", "{from: ZJJJSS, currency: CAD}", "both currency and yuan"),
+        ("{from: ZJJJSS, unit: 万元}", '{from: ZJJJSS, currency: CAD, yuan: "0"}', "yuan: "),
+        ("category: SGLB", 'category: {from: SGLB, currency: CAD, yuan: "5"}', "only money has a currency"),
+        ("category: SGLB", "category: {from: SGLB, registry: city}", "only the subject is named by a registry"),
+        ("category: SGLB", "category: {from: SGLB, person: SGLB, registry: city}", "without a person's"),
     ],
 )
 def test_nonsense_is_a_problem_of_that_key(tmp_path: Path, old: str, new: str, what: str) -> None:
