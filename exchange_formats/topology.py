@@ -20,9 +20,9 @@ from typing import Literal
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.messages import INBOUND, RESULTS
 from exchange_formats.messages.checkpoints import CHECKPOINT_KEY
+from exchange_formats.messages.envelope import PERSON
 from exchange_formats.messages.feedback import feedback_key
 from exchange_formats.messages.inbound import INBOUND_MESSAGES
-from exchange_formats.messages.parties import PERSON
 from exchange_formats.messages.public_results import PUBLIC_CREDIT_EVALUATED
 
 VHOST = "credit"

@@ -72,7 +72,8 @@ class Publisher:
 
         Raises:
             TransientError: lost, blocked, silent, or a queue is full; what ``on_confirm`` heard is safe.
-            FatalError: larger than its type may be (before it is sent), or refused by the broker.
+            FatalError: larger than its type may be, or under a key its type has not (before it is sent); or
+                refused by the broker.
             ConfigurationError: the exchange does not exist.
         """
         before = self._channel.settled
@@ -95,6 +96,9 @@ class Publisher:
 
     def _send(self, message: OutgoingMessage) -> None:
         spec = MESSAGES.get(message.type)
+        if spec and not spec.takes_key(message.routing_key):
+            # Not shown: what went wrong in building a key may have put anything there.
+            raise FatalError(f"路由键不符 message {message.id}: its routing key is none of {message.type}: {spec.key}")
         maximum = min(self._maximum_body, spec.maximum_bytes) if spec else self._maximum_body
         if len(message.body) > maximum:
             raise FatalError(f"消息过大 message {message.id} has {len(message.body)} bytes, at most {maximum}")

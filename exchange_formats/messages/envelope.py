@@ -26,6 +26,8 @@ ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 MAXIMUM_BYTES: Final = 256 * 1024
 #: Kept free in each message for the envelope and what is said of the run.
 ENVELOPE_BYTES: Final = 4096
+#: Last word of the routing key of every message about natural persons: a queue gets it only by a grant of its own.
+PERSON: Final = "person"
 #: The ``source`` of what the gateway says about no single domain.
 GATEWAY_SOURCE: Final = "/credit/gateway"
 
@@ -33,6 +35,8 @@ EventType = Annotated[str, Field(pattern=r"^cn\.credit\.[a-z_]{3,30}\.[a-z]{3,20
 _SOURCE = r"^/credit/(gateway|(domains|participants)/[a-z][a-z0-9_]{2,39})$"
 
 
+#: As pydantic writes it; inside a text the quotes would be escaped.
+_PERSON_IN_JSON = b'"subject_type":"natural_person"'
 _SCHEMA = r"^urn:xinqiao:schema:"
 
 
@@ -119,8 +123,14 @@ def encode_event(
     """Wrap encoded ``data``; the id is derived from type, data and ``scope`` (a run id, a batch id, …).
 
     Raises:
-        FatalError: the body would exceed 256 KiB.
+        FatalError: the body would exceed 256 KiB; it speaks of a natural person and its key does not say so.
     """
+    # The last line behind every builder: without the word, queues would get persons that nobody granted them.
+    if _PERSON_IN_JSON in data and PERSON not in routing_key.split("."):
+        raise FatalError(
+            f"自然人消息的路由键须含 {PERSON} a message {kind} about natural persons travels under a key of its own",
+            hint="报告此问题 this is a defect of the sender",
+        )
     identity = str(derive_uuid(kind, digest_bytes(data), scope))
     empty = CloudEvent(
         id=identity,

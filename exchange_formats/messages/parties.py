@@ -7,13 +7,12 @@ from typing import Final, Self
 from pydantic import model_validator
 
 from exchange_formats.datasets import SubjectType
+from exchange_formats.messages.envelope import PERSON
 from exchange_formats.messages.texts import LONGEST_NAME, CityCode, Frozen, Reference, Text, mask_long_numbers
 from exchange_formats.subjects import is_individual_business, mask_name, subject_type
 
 #: The routing key's city of a subject whose city nobody knows.
 NO_CITY: Final = "unknown"
-#: Last word of the routing key of every message about natural persons: a queue gets it only by a grant of its own.
-PERSON: Final = "person"
 
 
 class Subject(Frozen):

@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from exchange_formats.datasets import SubjectType
-from exchange_formats.messages.envelope import CONTENT_TYPE, INBOUND, MAXIMUM_BYTES, RESULTS, schema_name
-from exchange_formats.messages.parties import PERSON
+from exchange_formats.messages.envelope import CONTENT_TYPE, INBOUND, MAXIMUM_BYTES, PERSON, RESULTS, schema_name
 from exchange_formats.messages.texts import MessageData
 
 Direction = Literal["outbound", "inbound"]
@@ -121,6 +120,10 @@ class MessageSpec:
     def key_pattern_of(self, given: Mapping[str, str]) -> str:
         """Regular expression, in POSIX terms and without anchors, of the keys with the ``given`` parameters."""
         return self._key_with(lambda name: re.escape(given[name]) if name in given else f"({PARAMETERS[name].pattern})")
+
+    def takes_key(self, key: str) -> bool:
+        """Whether a message of this type may travel under ``key``; an older version's copy has a last word ``vn``."""
+        return re.fullmatch(self.key_pattern.removesuffix("$") + r"(?:\.v[1-9][0-9]?)?$", key) is not None
 
     def routing_key(self, **parameters: str) -> str:
         """The routing key for these parameters. ValueError when it is none this type may have."""

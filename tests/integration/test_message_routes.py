@@ -139,3 +139,11 @@ def test_message_is_not_sent_when_it_is_larger_than_its_type_may_be(wide: Broker
     with pytest.raises(FatalError, match=re.escape(str(spec.maximum_bytes))), Publisher(wide.connection()) as publisher:
         publisher.publish([huge])
     assert take(wide, PLATFORM) == []
+
+
+def test_message_is_not_sent_when_its_key_is_none_of_its_type(wide: Broker) -> None:
+    astray = replace(example_message(OUTBOUND[0]), routing_key="grade.enterprise_environment.33010619900101123X")
+    with pytest.raises(FatalError, match="routing key") as caught, Publisher(wide.connection()) as publisher:
+        publisher.publish([astray])
+    assert "33010619900101123X" not in str(caught.value)
+    assert take(wide, PLATFORM) == []

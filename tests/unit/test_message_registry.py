@@ -160,6 +160,14 @@ def test_key_is_refused_when_a_parameter_is_not_of_its_form() -> None:
         spec.routing_key(domain="work_safety", city="330106199001011237")
 
 
+@ALL
+def test_type_takes_its_own_keys_and_copies_of_older_versions(spec: MessageSpec) -> None:
+    key = example_message(spec).routing_key
+    assert all(spec.takes_key(one) for one in (key, f"{key}.v1", f"{key}.v12"))
+    assert spec.takes_key(f"{key}.person") is spec.may_be_person
+    assert not any(spec.takes_key(one) for one in ("", f"{key}.", f"{key}.v0", f"x{key}", key.partition(".")[0]))
+
+
 def test_example_of_rows_names_columns_of_its_contract() -> None:
     event = decode_event(example_message(MESSAGES["cn.credit.record.submitted.v1"]).body)
     data = event.data.model_dump()

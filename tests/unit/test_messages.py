@@ -255,3 +255,16 @@ def test_every_event_type_has_data_of_its_own() -> None:
     with pytest.raises(BrokenMessageError, match=r"data\."):
         decode_event(json.dumps(document).encode())
     assert replace(sent, priority=9).priority == 9
+
+
+def test_message_about_a_person_is_refused_when_its_key_does_not_say_so() -> None:
+    person: dict[str, Any] = {"subject_ref": PERSON, "subject_type": "natural_person", "subject_name": "王*"}
+    with pytest.raises(FatalError, match="key of its own"):
+        message(**person)
+    data = encode_grades(RUN, Slice(number=1, of=1), [encode_item(result(**person))])
+    key = grade_key(RUN.domain, "330100", person=True)
+    sent = encode_message(RUN, EVALUATED, data, subject="s", time=TIME, routing_key=key)
+    assert sent.routing_key == "grade.enterprise_environment.330100.person"
+    quoted = result(flags=('"subject_type":"natural_person"',))
+    data = encode_grades(RUN, Slice(number=1, of=1), [encode_item(quoted)])
+    assert encode_message(RUN, EVALUATED, data, subject="s", time=TIME, routing_key="grade.x.1").type == EVALUATED
