@@ -26,10 +26,13 @@ from gateway.evaluation import name_run, read_cut
 from gateway.stack import Seed, Stack
 from gateway.stack.airflow_client import AirflowClient, DagRun
 from gateway.stack.environment import read_environment
+from gateway.stack.home import StackHome
 from gateway.subscription import consume
 from gateway.workplace import Workplace, open_workplace
 from scoring.resolution import resolve
 from tests.e2e.tap import Tap, open_tap
+from tests.identity_scan import Planted
+from tests.planted_persons import Plants, plant_files, plant_shelf, plant_table
 
 SUBJECTS = 600
 #: A 34th department, one of whose datasets cannot be pulled, and which is always late.
@@ -81,6 +84,7 @@ class Province:
     workplace: Workplace
     inboxes: Path
     tap: Tap
+    planted: Planted
 
     def collect(self, *departments: str) -> dict[str, DagRun]:
         """Start the departments' DAGs, wait for all, and return their runs."""
@@ -138,6 +142,15 @@ def add_departments(folder: Path) -> None:
     (folder / f"{BROKEN}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def plant_persons(home: StackHome, database: str) -> Planted:
+    """Many persons in the penalties of every kind of source."""
+    plants = Plants()
+    plant_files(home.drop, plants.draw("330106", "应"))
+    plant_shelf(home.root / "simulators" / "ecology_environment" / "penalty.jsonl", plants.draw("330206", "环"))
+    plant_table(database, plants.draw("330302", "市"))
+    return plants.planted
+
+
 @pytest.fixture(scope="package")
 def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
     """The whole stack, with the added departments known to Airflow."""
@@ -151,6 +164,7 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
         try:
             stack.up(seed=Seed(subjects=SUBJECTS))
             variables = {**os.environ, **read_environment(stack.home.environment_file)}
+            planted = plant_persons(stack.home, variables["XINQIAO_SIMULATOR_DATABASE"])
             with AirflowClient.of_stack(folder / "home") as airflow:
                 # In Airflow's own database: any of its secrets backends serves a task.
                 airflow.add_connection(f"dept_{ADDED}", json.loads(variables["AIRFLOW_CONN_DEPT_MARKET_REGULATION"]))
@@ -161,6 +175,6 @@ def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
                 workplace = open_workplace(environ=variables)
                 topology = derive_topology(workplace.departments.by_id.values())
                 tap = open_tap(workplace.resolve(connection_id(GATEWAY)), topology)
-                yield Province(stack, airflow, workplace, folder, tap)
+                yield Province(stack, airflow, workplace, folder, tap, planted)
         finally:
             stack.down()
