@@ -165,7 +165,7 @@ def _read(
                     _keep_rejects(target, pull, describe_input(item, position, pseudonyms))
                 else:
                     for start in range(0, item.batch.num_rows, BATCH_ROWS):
-                        _map_page(target, mapper, pull, item, start)
+                        _map_page(target, mapper, pull, item.slice(start, BATCH_ROWS))
                 if progress is not None:
                     progress(pull.read)
         pull.unknown = reader.unknown_columns
@@ -173,10 +173,11 @@ def _read(
     return pull
 
 
-def _map_page(target: Target, mapper: Mapper, pull: _Pull, page: SourcePage, start: int) -> None:
-    batch = page.batch.slice(start, BATCH_ROWS)
-    mapped = mapper.map(batch, origin=page.origin, first_row=page.first_row + start, position=pull.read + 1)
-    pull.read += batch.num_rows
+def _map_page(target: Target, mapper: Mapper, pull: _Pull, page: SourcePage) -> None:
+    mapped = mapper.map(
+        page.batch, origin=page.origin, first_row=page.first_row, numbers=page.numbers, position=pull.read + 1
+    )
+    pull.read += page.batch.num_rows
     pull.records.write(mapped.records)
     pull.deletions.write(mapped.deletions)
     pull.by_rule.update(mapped.normalised)

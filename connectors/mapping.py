@@ -43,7 +43,7 @@ from exchange_formats.manifests import Window
 from exchange_formats.periods import shanghai_date
 from exchange_formats.rejects import Reason
 from exchange_formats.subjects import PseudonymKey
-from exchange_formats.texts import Mask, Texts, mask_of
+from exchange_formats.texts import Mask, Places, Texts, mask_of
 
 #: The spool's column behind the dataset's own: the id of the record that this row replaces.
 SUPERSEDES = pa.field("supersedes", pa.string())
@@ -109,8 +109,13 @@ class Mapper:
     def close(self) -> None:
         """Nothing is held; kept for those who close what they opened."""
 
-    def map(self, batch: pa.RecordBatch, *, origin: str, first_row: int, position: int) -> MappedPage:
-        """Map one page; ``first_row`` is its place in ``origin``, ``position`` its place in the pull, both from 1."""
+    def map(
+        self, batch: pa.RecordBatch, *, origin: str, first_row: int, position: int, numbers: Places | None = None
+    ) -> MappedPage:
+        """Map one page; ``first_row`` is its place in ``origin``, ``position`` its place in the pull, both from 1.
+
+        ``numbers`` are its rows' in ``origin`` where they are not consecutive.
+        """
         page = Page(batch)
         self._read_texts(page)
         columns: dict[str, pa.Array] = {}
@@ -132,6 +137,7 @@ class Mapper:
             np.flatnonzero(wrong),
             origin=origin,
             first_row=first_row,
+            numbers=numbers,
             position=position,
             identities=self._keys.identify(page.texts, subjects.references, wrong),
             personal=self._find_personal(page, subjects),

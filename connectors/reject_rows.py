@@ -51,6 +51,7 @@ def build_rejects(
     *,
     origin: str,
     first_row: int,
+    numbers: Places | None,
     position: int,
     identities: Identities,
     personal: Mask,
@@ -58,14 +59,15 @@ def build_rejects(
 ) -> pa.RecordBatch:
     """One reject a broken row (``places``): its first reason counts, every reason is listed.
 
-    ``page`` holds the source columns the mapping reads. In ``personal`` rows a code is shown as a name is.
+    ``page`` holds the source columns the mapping reads; ``numbers`` are its rows' where they are not consecutive.
+    In ``personal`` rows a code is shown as a name is.
     """
     firsts, details, values = _gather(findings, page.num_rows, places, personal)
     columns = {
         "row": position + places,
         "rows": np.ones(len(places), np.int64),
         "origin": [origin] * len(places),
-        "origin_row": first_row + places,
+        "origin_row": first_row + places if numbers is None else numbers[places],
         "reason": [str(first.reason) for first in firsts],
         "column": [first.column for first in firsts],
         "source_column": [first.source for first in firsts],

@@ -243,15 +243,19 @@ class _Check:
             self.read += item.rows
         else:
             for start in range(0, item.batch.num_rows, BATCH_ROWS):
-                batch = item.batch.slice(start, BATCH_ROWS)
-                first = item.first_row + start
-                mapped = self.mapper.map(batch, origin=item.origin, first_row=first, position=self.read + 1)
-                self.read += batch.num_rows
-                self.by_rule.update(mapped.normalised)
-                records.write(mapped.records)
-                self._reject(mapped.rejects)
+                self._map(item.slice(start, BATCH_ROWS), records)
         if self.progress is not None:
             self.progress(self.read)
+
+    def _map(self, page: SourcePage, records: SpoolFile) -> None:
+        position = self.read + 1
+        mapped = self.mapper.map(
+            page.batch, origin=page.origin, first_row=page.first_row, numbers=page.numbers, position=position
+        )
+        self.read += page.batch.num_rows
+        self.by_rule.update(mapped.normalised)
+        records.write(mapped.records)
+        self._reject(mapped.rejects)
 
     def _reject(self, rejects: pa.RecordBatch) -> None:
         if not rejects.num_rows:

@@ -125,7 +125,9 @@ def read_hostile(content: bytes, form: Format, folder: Path) -> Counter[str]:
                     if isinstance(item, RejectedInput):
                         rejects = describe_input(item, 1, KEY)
                     else:
-                        page = mapper.map(item.batch, origin=item.origin, first_row=item.first_row, position=1)
+                        page = mapper.map(
+                            item.batch, origin=item.origin, first_row=item.first_row, numbers=item.numbers, position=1
+                        )
                         found["rows"] += page.records.num_rows
                         rejects = page.rejects
                     rejects.validate(full=True)

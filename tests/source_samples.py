@@ -52,6 +52,9 @@ def split(found: Iterable[SourcePage | RejectedInput]) -> tuple[list[dict[str, A
         if isinstance(one, RejectedInput):
             rejects.append(one)
             continue
-        for number, row in enumerate(one.batch.to_pylist(), one.first_row):
+        numbers = (
+            range(one.first_row, one.first_row + one.batch.num_rows) if one.numbers is None else one.numbers.tolist()
+        )
+        for number, row in zip(numbers, one.batch.to_pylist(), strict=True):
             rows.append({**row, "_at": (one.origin, number)})
     return rows, rejects

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn, Self
 
+import numpy as np
 import pyarrow as pa
 
 from connectors.sources import limits
@@ -84,7 +85,8 @@ class ArrowTable:
             chosen = pa.record_batch([_simplify(batch.column(place)) for place in places], names=list(columns))
             rows = min(PAGE_ROWS, max(1, PAGE_BYTES * chosen.num_rows // max(1, chosen.nbytes)))
             for start in range(0, chosen.num_rows, rows):
-                yield Run(number + start, chosen.slice(start, rows))
+                piece = chosen.slice(start, rows)
+                yield Run(np.arange(number + start, number + start + piece.num_rows), piece)
             number += chosen.num_rows
         if self._blocks is not None and self._blocks != tuple(self._found):
             _fail("the footer does not say what the file holds")

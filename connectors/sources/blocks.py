@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import codecs
 from functools import cached_property
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from connectors.sources import limits
+from exchange_formats.texts import Mask, Places
 
 #: Bytes read at a time; a page of rows is about as large.
 BLOCK = 2 * 2**20
 _LF, _CR, _QUOTE = 10, 13, 34
 _BOMS = {"utf-8": codecs.BOM_UTF8, "gb18030": "\ufeff".encode("gb18030")}
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Places: TypeAlias = npt.NDArray[np.int64]
 #: What stands behind a block: more of the file, its end, or a line that is too long to be held.
 Behind = Literal["more", "end", "long line"]
 
@@ -52,6 +51,13 @@ class Block:
         """Bytes of each line with its end."""
         return np.diff(self.bounds)
 
+    @cached_property
+    def blank(self) -> Mask:
+        """Lines with nothing in them."""
+        firsts = np.frombuffer(self.data, np.uint8)[self.bounds[:-1]]
+        blank: Mask = (firsts == _LF) | (firsts == _CR)
+        return blank
+
     def read_line(self, line: int) -> str:
         """One line with its end; bytes outside the encoding are lone surrogates."""
         return self.data[self.bounds[line] : self.bounds[line + 1]].decode("utf-8", self._errors)
@@ -65,8 +71,7 @@ class Block:
     def find_doubtful(self, delimiter: str) -> Places:
         """Lines that may not be one whole record: blank, long, undecodable, or with quotes not just around cells."""
         bytes_ = np.frombuffer(self.data, np.uint8)
-        firsts = bytes_[self.bounds[:-1]]
-        doubtful = (firsts == _LF) | (firsts == _CR) | (self.lengths > limits.CELL.most)
+        doubtful = self.blank | (self.lengths > limits.CELL.most)
         if b'"' in self.data:
             doubtful |= self._find_odd_quotes(bytes_, delimiter)
         if not self.data.isascii():

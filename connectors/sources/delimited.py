@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from connectors.sources import limits
-from connectors.sources.blocks import Block, LineBlocks, LongLine, Places
+from connectors.sources.blocks import Block, LineBlocks, LongLine
 from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.packed import open_text
 from connectors.sources.tables import FileBrokenError, Line, Run, page_rows
 from exchange_formats.rejects import Reason
+from exchange_formats.texts import Places
 
 # What "surrogateescape" makes of a byte that is not in the encoding.
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -166,6 +167,9 @@ class DelimitedTable:
             if line < split.lines:
                 continue
             self._add_run(split, line)
+            if block.blank[line]:
+                self._number, split.lines = self._number + 1, line + 1
+                continue
             try:
                 record, lines = self._read_record(block, line)
             except _OpenEndError:
@@ -200,11 +204,11 @@ class DelimitedTable:
         start = 0
         for record, end in zip(records, np.searchsorted(numbers, [number for number, _ in records]), strict=True):
             if end > start:
-                yield Run(int(numbers[start]), batch.slice(start, end - start))
+                yield Run(numbers[start:end], batch.slice(start, end - start))
             yield record
             start = end
         if start < len(numbers):
-            yield Run(int(numbers[start]), batch.slice(start))
+            yield Run(numbers[start:], batch.slice(start))
 
     def _read_record(self, block: Block, first: int) -> tuple[Record, int]:
         """The record that begins at a line, and how many lines it takes; a broken one takes one."""

@@ -9,6 +9,8 @@ from typing import Protocol, Self
 
 import pyarrow as pa
 
+from exchange_formats.texts import Places
+
 #: Most rows in one page (architecture §5.1: the record batches of a part).
 PAGE_ROWS = 65_536
 #: Most text (characters) in a page of a file; a page closes early above it, so that memory stays bounded.
@@ -17,7 +19,7 @@ PAGE_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class SourcePage:
-    """Consecutive rows of one origin, with the source's own column names.
+    """Rows of one origin in their order, with the source's own column names.
 
     The columns are the mapping's ``source_columns`` in that order. Values are strings
     (null: the source has none), except that a database hands over its own types
@@ -27,11 +29,21 @@ class SourcePage:
         origin: table, endpoint and page, or file (``file!sheet``).
         first_row: number of the first row inside the origin, as a person counts there:
             a file's header line is row 1; tables and endpoints count rows from 1.
+        numbers: the number of every row where blank rows stand between them; None: they are consecutive.
     """
 
     batch: pa.RecordBatch
     origin: str
     first_row: int
+    numbers: Places | None = None
+
+    def slice(self, start: int, length: int) -> SourcePage:
+        """At most ``length`` rows from place ``start`` on (from 0), which must be inside."""
+        batch = self.batch.slice(start, length)
+        if self.numbers is None:
+            return SourcePage(batch, self.origin, self.first_row + start)
+        numbers = self.numbers[start : start + length]
+        return SourcePage(batch, self.origin, int(numbers[0]), numbers)
 
 
 @dataclass(frozen=True)

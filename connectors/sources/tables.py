@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple, Protocol, Self
 
+import numpy as np
 import pyarrow as pa
 
 from connectors.sources.model import PAGE_BYTES, PAGE_ROWS, RejectedInput, SourcePage
 from exchange_formats.rejects import Reason
+from exchange_formats.texts import Places
 
 
 class Line(NamedTuple):
@@ -20,9 +22,9 @@ class Line(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Consecutive rows from ``number`` on: only the columns that are read, in their order."""
+    """Rows and their numbers: only the columns that are read, in their order."""
 
-    number: int
+    numbers: Places
     batch: pa.RecordBatch
 
 
@@ -60,18 +62,16 @@ class TextTable(Protocol):
 def page_rows(
     rows: Iterable[Line | Run | RejectedInput], header: Sequence[str], columns: Sequence[str], origin: str
 ) -> Iterator[SourcePage | RejectedInput]:
-    """Rows that follow each other as pages of ``columns``; a reject or a blank row between them begins a new page."""
+    """Rows as pages of ``columns``; a reject between them begins a new page, so that all stays in order."""
     page = _Page(header, columns, origin)
     try:
         for row in rows:
             if isinstance(row, RejectedInput):
                 yield from page.close()
                 yield row
-                continue
-            if row.number != page.next_number:
-                yield from page.close()
-            page.add(row)
-            yield from page.take_full()
+            else:
+                page.add(row)
+                yield from page.take_full()
     except FileBrokenError:
         # What was read in front of the fault is sound.
         yield from page.close()
@@ -86,27 +86,22 @@ class _Page:
         self._columns = list(columns)
         self._origin = origin
         self._choose = _chooser([header.index(name) for name in columns])
-        self._batches: list[pa.RecordBatch] = []
+        self._runs: list[Run] = []
         self._lines: list[tuple[str | None, ...]] = []
-        self._first = self._rows = self._size = 0
-
-    @property
-    def next_number(self) -> int:
-        """The number of the row that would continue the page."""
-        return self._first + self._rows
+        self._line_numbers: list[int] = []
+        self._rows = self._size = 0
 
     def add(self, row: Line | Run) -> None:
         """One more row, or several."""
-        if not self._rows:
-            self._first = row.number
         if isinstance(row, Line):
             chosen = self._choose(row.cells)
             self._lines.append(chosen)
+            self._line_numbers.append(row.number)
             self._rows += 1
             self._size += sum(len(cell) for cell in chosen if cell)
         else:
             self._gather_lines()
-            self._batches.append(row.batch)
+            self._runs.append(row)
             self._rows += row.batch.num_rows
             self._size += row.batch.nbytes
 
@@ -114,31 +109,47 @@ class _Page:
         """Pages that can take no more."""
         if self._size > PAGE_BYTES:
             yield from self.close()
-        while self._rows >= PAGE_ROWS:
+        elif self._rows >= PAGE_ROWS:
             whole = self._join()
-            yield SourcePage(whole.slice(0, PAGE_ROWS), self._origin, self._first)
-            rest = whole.slice(PAGE_ROWS)
-            self._batches = [rest]
-            self._first, self._rows, self._size = self._first + PAGE_ROWS, rest.num_rows, rest.nbytes
+            full = self._rows - self._rows % PAGE_ROWS
+            yield from _cut(whole.slice(0, full))
+            self._runs = []
+            self._rows = self._size = 0
+            if full < whole.batch.num_rows:
+                rest = whole.slice(full, PAGE_ROWS)
+                self.add(Run(_number(rest), rest.batch))
 
     def close(self) -> Iterator[SourcePage]:
-        """What waits, as a page of at most ``PAGE_ROWS`` rows each."""
+        """What waits, as pages of at most ``PAGE_ROWS`` rows each."""
         if self._rows:
-            whole = self._join()
-            for start in range(0, self._rows, PAGE_ROWS):
-                yield SourcePage(whole.slice(start, PAGE_ROWS), self._origin, self._first + start)
-            self._batches = []
-            self._first = self._rows = self._size = 0
+            yield from _cut(self._join())
+            self._runs = []
+            self._rows = self._size = 0
 
-    def _join(self) -> pa.RecordBatch:
+    def _join(self) -> SourcePage:
         self._gather_lines()
-        return self._batches[0] if len(self._batches) == 1 else pa.concat_batches(self._batches)
+        batches = [run.batch for run in self._runs]
+        batch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+        numbers = np.concatenate([run.numbers for run in self._runs])
+        first = int(numbers[0])
+        consecutive = numbers[-1] - first + 1 == len(numbers)
+        return SourcePage(batch, self._origin, first, None if consecutive else numbers)
 
     def _gather_lines(self) -> None:
         if self._lines:
             arrays = [pa.array(column, pa.string()) for column in zip(*self._lines, strict=True)]
-            self._batches.append(pa.record_batch(arrays, names=self._columns))
-            self._lines = []
+            batch = pa.record_batch(arrays, names=self._columns)
+            self._runs.append(Run(np.array(self._line_numbers, np.int64), batch))
+            self._lines, self._line_numbers = [], []
+
+
+def _cut(whole: SourcePage) -> Iterator[SourcePage]:
+    for start in range(0, whole.batch.num_rows, PAGE_ROWS):
+        yield whole.slice(start, PAGE_ROWS)
+
+
+def _number(page: SourcePage) -> Places:
+    return np.arange(page.first_row, page.first_row + page.batch.num_rows) if page.numbers is None else page.numbers
 
 
 def _chooser(places: Sequence[int]) -> Callable[[Sequence[str | None]], tuple[str | None, ...]]:

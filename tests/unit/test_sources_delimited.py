@@ -10,16 +10,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
-import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connectors.sources import blocks
+from connectors.mapping import Mapper
+from connectors.sources import SourcePage, blocks
 from connectors.sources.delimited import DelimitedTable
+from connectors.sources.files import open_file
 from connectors.sources.model import RejectedInput
 from connectors.sources.tables import FileBrokenError
-from tests.source_samples import split
+from exchange_formats.datasets import load_catalogue
+from tests.pulls import KEY
+from tests.source_samples import WINDOW, make_department, split
 
 HEADER = ["no", "code", "day"]
 Entry = tuple[int, object]
@@ -81,8 +84,8 @@ def read_table(content: bytes, encoding: str, delimiter: str, columns: Sequence[
                     assert one.row is not None
                     found.append((one.row, str(one.reason)))
                 else:
-                    rows = one.batch.to_pylist()
-                    found += [(one.first_row + place, list(row.values())) for place, row in enumerate(rows)]
+                    rows, _ = split([one])
+                    found += [(row.pop("_at")[1], list(row.values())) for row in rows]
             return found
 
 
@@ -213,5 +216,22 @@ def test_pages_hold_as_many_rows_whatever_the_blocks(tmp_path: Path) -> None:
         assert len(pages) == 1
         assert [row["_at"][1] for row in rows] == list(range(2, 5002))
         assert not rejects
-        assert isinstance(pages[0], object)
-        assert pa.types.is_string(getattr(pages[0], "batch").schema.field("no").type)  # noqa: B009
+
+
+def test_blank_rows_cost_no_pages_and_rejects_keep_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        b"no,code,day\r\r\n" + b"".join(b"%d,A,d\r\r\n" % number for number in range(1000)) + b" \r\n9,A,d"
+    )
+    files = {"pattern": "*", "format": "csv"}
+    mapping = make_department({"kind": "files"}, {"files": files}).datasets["complaint"]
+    with open_file(mapping, path) as reader:
+        pages = [page for page in reader if isinstance(page, SourcePage)]
+    assert [page.batch.num_rows for page in pages] == [1001]
+    assert pages[0].numbers is not None
+    assert pages[0].numbers.tolist() == [*range(3, 2003, 2), 2004]
+    assert [page.first_row for page in (pages[0].slice(10, 5), pages[0])] == [23, 3]
+    mapper = Mapper("sample_office", load_catalogue()["complaint"], mapping, WINDOW, KEY)
+    part = pages[0].slice(998, 100)
+    mapped = mapper.map(part.batch, origin="a.csv", first_row=part.first_row, numbers=part.numbers, position=999)
+    assert mapped.rejects.column("origin_row").to_pylist() == [1999, 2001, 2004]
