@@ -66,6 +66,18 @@ def compare_datasets(released: DatasetPromise, current: DatasetPromise) -> Itera
             yield Break(f"{base}.checks.{check}", "新增校验规则", "a new rule: rows valid today may break it")
         elif released.checks[check] != holds:
             yield Break(f"{base}.checks.{check}", "校验规则改变", "the rule changed")
+    yield from _compare_meaning(released, current)
+
+
+def _compare_meaning(released: DatasetPromise, current: DatasetPromise) -> Iterator[Break]:
+    """What is said of a record as a whole."""
+    base = released.contract
+    lost = sorted(set(released.subject_types) - set(current.subject_types)) if current.subject_types else []
+    if lost or (current.subject_types and not released.subject_types):
+        shown = ", ".join(lost) or "any other"
+        yield Break(f"{base}.subject_types", "不再接受某类主体", f"no longer about: {shown}")
+    if released.adverse != current.adverse:
+        yield Break(f"{base}.adverse", "失信信息的属性改变", "whether it speaks against its subject changed")
     if released.event_on != current.event_on:
         yield Break(f"{base}.event_on", "事件日期改用另一字段", "another column is the event date")
     if released.identity != current.identity:

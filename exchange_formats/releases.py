@@ -71,9 +71,11 @@ class FieldPromise(_Promise):
 
 
 class DatasetPromise(_Promise):
-    """What is promised of one version of one dataset; ``checks``: id → condition."""
+    """What is promised of one version of one dataset; ``checks``: id → condition; no ``subject_types``: any."""
 
     contract: str
+    adverse: bool
+    subject_types: tuple[str, ...]
     event_on: str
     identity: tuple[str, ...]
     states: Mapping[str, tuple[str, ...]]
@@ -86,6 +88,8 @@ class DatasetPromise(_Promise):
         states = dataset.states.model_dump(exclude_none=True)
         return cls(
             contract=dataset.contract,
+            adverse=dataset.adverse,
+            subject_types=tuple(sorted(dataset.subject_types)),
             event_on=dataset.event_on,
             identity=dataset.identity,
             states={name: (found,) if isinstance(found, str) else tuple(found) for name, found in states.items()},

@@ -29,12 +29,14 @@ PERMIT: Document = {
     "title_en": "permit",
     "event_on": "granted_on",
     "adverse": False,
+    "subject_types": ["enterprise", "natural_person"],
     "identity": ["permit_no"],
     "states": {"revoked": "revoked_on"},
     "fields": {
         "subject_id": {"title": "代码", "type": "subject", "required": True, "sensitivity": "identity"},
         "permit_no": {"title": "编号", "type": "string", "required": True, "max_length": 100},
         "kind": {"title": "类别", "type": "string", "codes": {"general": "普通", "special": "特许"}},
+        "place": {"title": "区划", "type": "string", "rule": "division"},
         "holder": {"title": "名称", "type": "string", "sensitivity": "name"},
         "fee_yuan": {"title": "费用", "type": "decimal(12,2)", "unit": "元", "minimum": "0", "maximum": "1000000"},
         "reason": {"title": "理由", "type": "string", "required": "kind = 'special'"},
@@ -104,6 +106,9 @@ BREAKING: Final[Mapping[str, Change]] = {
     "permit@1.event_on": set_top(event_on="ends_on"),
     "permit@1.identity": set_top(identity=["permit_no", "granted_on"]),
     "permit@1.states.revoked": set_top(states={}),
+    "permit@1.adverse": set_top(adverse=True),
+    "permit@1.subject_types": set_top(subject_types=["enterprise"]),
+    "permit@1.fields.place.rule": set_field("place", valid_on="granted_on"),
 }
 HARMLESS: Final[Mapping[str, Change]] = {
     "an optional column": add_field("office"),
@@ -117,6 +122,8 @@ HARMLESS: Final[Mapping[str, Change]] = {
     "required less often": set_field("permit_no", required="kind = 'special'"),
     "never required": set_field("reason", required=False),
     "a date that may be in the future": set_field("revoked_on", may_be_future=True),
+    "any subject": set_top(subject_types=[]),
+    "no rule of a column": set_field("place", rule=None),
     "no rule": lambda document: document["checks"].clear(),
     "a further state": set_top(states={"revoked": "revoked_on", "final": "ends_on"}),
 }
