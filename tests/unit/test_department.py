@@ -304,3 +304,24 @@ def test_a_connection_is_fatal_and_not_shown_when_it_is_malformed(value: str) ->
 def test_a_missing_connection_is_fatal_and_names_its_variable() -> None:
     with pytest.raises(FatalError, match="the variable AIRFLOW_CONN_DEPT_X is not set"):
         read_connection("dept_x", {})
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ("{pattern: a.xlsx, format: xlsx, encoding: gb18030}", "'encoding' means nothing for xlsx"),
+        ("{pattern: a.json, format: json, delimiter: ;}", "'delimiter' means nothing for json"),
+        ("{pattern: a.csv, format: csv, sheet: 名单}", "'sheet' means nothing for csv"),
+        ("{pattern: a.csv, format: csv, records: data}", "'records' means nothing for csv"),
+        ("{pattern: a.xml.gz, format: xml}", "only csv and json are unpacked"),
+        ("{pattern: ../a.csv, format: csv}", "'..' is not allowed"),
+        ("{pattern: a.csv, format: csv, delimiter: '\"'}", "delimiter"),
+        ("{pattern: a.csv, format: csv, delimiter: '，'}", "delimiter"),
+        ("{pattern: a.csv, format: tar}", "format"),
+    ],
+)
+def test_a_setting_is_a_problem_when_the_file_format_has_no_use_for_it(tmp_path: Path, files: str, why: str) -> None:
+    path = tmp_path / "water_resources.yaml"
+    path.write_text(NEW.replace('{pattern: "*.csv", format: csv}', files))
+    problems = load_departments(tmp_path).problems["water_resources"]
+    assert any(why in str(problem) for problem in problems), problems
