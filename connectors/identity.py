@@ -155,6 +155,8 @@ def _take(texts: Texts, rows: Mask) -> Texts:
 def _find_changed(before: Texts, after: Texts) -> Mask:
     if before is after:
         return np.zeros(len(before), np.bool_)
+    if before.offsets is after.offsets:
+        return before.rows_at(np.flatnonzero(before.data != after.data))
     return mask_of(pc.not_equal(before.array, after.array))
 
 

@@ -39,7 +39,7 @@ from exchange_formats.rejects import REJECTS, RETENTION_DAYS, describe_reason
 from exchange_formats.subjects import PseudonymKey
 
 #: Version of what landing computes; part of every batch's configuration digest.
-LANDING_VERSION = "1"
+LANDING_VERSION = "2"
 Progress = Callable[[int], None]
 
 

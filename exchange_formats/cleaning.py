@@ -90,7 +90,9 @@ def _replace_wide(texts: Texts, wide: Places) -> Texts:
     # U+FF01 to U+FF5E are EF BC 81 to EF BD 9E; the ideographic space is E3 80 80.
     low = (texts.data[wide + 1] & 0x03) << 6 | texts.data[wide + 2] & 0x3F
     slim = np.where(texts.data[wide] == 0xE3, _SPACE, low + 0x20).astype(np.uint8)
-    offsets = texts.offsets - 2 * np.searchsorted(wide, texts.offsets).astype(np.int32)
+    # Where a row begins is two bytes earlier for each wide character before it.
+    before = np.bincount(np.searchsorted(texts.offsets, wide, side="right"), minlength=len(texts.offsets))
+    offsets = texts.offsets - 2 * np.cumsum(before, dtype=np.int32)
     if len(wide) > len(texts) // _RARE:
         data = texts.data.copy()
         data[wide] = slim

@@ -96,9 +96,7 @@ def _compile_node(node: exp.Expr) -> _Evaluate:
     if isinstance(node, exp.Paren):
         return _compile(node.this)
     if isinstance(node, exp.And | exp.Or):
-        left, right = _compile(node.this), _compile(node.expression)
-        join = pc.and_kleene if isinstance(node, exp.And) else pc.or_kleene
-        return lambda batch: join(left(batch), right(batch))
+        return _compile_connective(node)
     if isinstance(node, exp.Not):
         inner = _compile(node.this)
         return lambda batch: pc.invert(inner(batch))
@@ -119,6 +117,20 @@ def _compile_node(node: exp.Expr) -> _Evaluate:
     if isinstance(node, exp.Column):
         return lambda batch: batch.columns[node.name]
     return _compile_comparison(type(node), node.this, node.expression)
+
+
+def _compile_connective(node: exp.And | exp.Or) -> _Evaluate:
+    left, right = _compile(node.this), _compile(node.expression)
+    either = isinstance(node, exp.Or)
+    join = pc.or_kleene if either else pc.and_kleene
+
+    def evaluate(batch: Batch) -> pa.Array:
+        first = left(batch)
+        decided = first.true_count if either else first.false_count
+        # Where the left side decides every row, the right one is not asked.
+        return first if decided == batch.rows else join(first, right(batch))
+
+    return evaluate
 
 
 def _compile_like(node: exp.Like) -> _Evaluate:

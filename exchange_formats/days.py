@@ -65,8 +65,9 @@ class DateFormat:
 
     @cached_property
     def pattern(self) -> str:
-        """A regular expression; one digit will do for all but the year."""
-        return "^" + "".join(_GROUPS.get(part) or re.escape(part) for part in self._parts) + "$"
+        """A regular expression; one digit will do for all but the year, unless numbers follow each other directly."""
+        written = "^" + "".join(_GROUPS.get(part) or re.escape(part) for part in self._parts) + "$"
+        return written.replace("{1,2}", "{2}") if re.search("%.%", self.text) else written
 
     @property
     def has_time(self) -> bool:

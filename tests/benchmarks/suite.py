@@ -87,12 +87,12 @@ def land_profiles(rows: int) -> list[Figure]:
         drop = folder / "drop"
         drop.mkdir()
         _write_profiles(drop / "profile.csv", rows)
-        mapping = _profile_mapping()
+        mapping, dataset = _profile_mapping(), load_catalogue()["profile"]
         connection = Connection("bench", "fs", extra={"path": str(drop)})
 
         def land_all() -> None:
             lake = Lake(MemoryStore(), folder / "cache")
-            target = Target("market_regulation", load_catalogue()["profile"], mapping, Window(until=UNTIL))
+            target = Target("market_regulation", dataset, mapping, Window(until=UNTIL))
             with FileReader(mapping, connection) as reader:
                 landed = land(reader, target, lake=lake, pseudonyms=KEY, spool=folder)
             if landed.counts.landed != rows:
