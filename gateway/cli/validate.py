@@ -152,7 +152,7 @@ def _show_progress(*, as_json: bool) -> Iterator[Progress]:
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("检查 checking: {task.completed:,.0f} 行 rows"), TimeElapsedColumn())
     with Bar(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
-        task = bar.add_task("")
+        task = bar.add_task("", total=None)
         yield lambda rows: bar.update(task, completed=rows)
 
 
