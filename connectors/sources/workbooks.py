@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -23,20 +23,14 @@ class WorkbookTable:
 
     def __init__(self, path: Path, name: str, sheet: str | None) -> None:
         faults = weigh_package(path)
-        try:
-            with CalamineWorkbook.from_path(path) as workbook:
-                if sheet is not None and sheet not in workbook.sheet_names:
-                    raise FileBrokenError(Reason.FILE_BROKEN, f"there is no sheet '{sheet}'")
-                found = workbook.get_sheet_by_name(sheet) if sheet else workbook.get_sheet_by_index(0)
-        except (CalamineError, OSError, ValueError, IndexError) as error:
-            raise FileBrokenError(Reason.FILE_BROKEN, f"not a workbook: {type(error).__name__}") from None
+        found = _open_sheet(path, sheet)
         self._faults = {fault.row: fault.detail for fault in faults.get(found.name, ())}
         if found.start is None:
             raise FileBrokenError(Reason.FILE_EMPTY, "the sheet is empty")
         self.origin = f"{name}!{found.name}"
         self._first_row = found.start[0] + 1
         self._rows = _used_rows(found)
-        self._header = [_to_text(cell).strip() for cell in next(self._rows)]
+        self._header = [_to_text(cell).strip() for cell in next(self._rows) or ()]
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +56,9 @@ class WorkbookTable:
             if number in self._faults:
                 yield self._reject(number, Reason.ROW_MALFORMED, self._faults[number])
                 continue
+            if row is None:
+                yield self._reject(number, Reason.ROW_MALFORMED, "a date or duration out of range")
+                continue
             cells = [_to_text(cell) for cell in row]
             filled = sum(map(bool, cells))
             if not filled:
@@ -79,11 +76,41 @@ class WorkbookTable:
         return RejectedInput(self.origin, number, reason, detail)
 
 
-def _used_rows(sheet: CalamineSheet) -> Iterator[list[object]]:
-    """Rows from the first used one."""
-    above = sheet.start[0] if sheet.start else 0
-    for row in islice(sheet.iter_rows(), above, None):
-        yield list(row)
+def _open_sheet(path: Path, name: str | None) -> CalamineSheet:
+    try:
+        with CalamineWorkbook.from_path(path) as workbook:
+            if name is None:
+                return workbook.get_sheet_by_index(0)
+            if name in workbook.sheet_names:
+                return workbook.get_sheet_by_name(name)
+    except BaseException as error:
+        if not _comes_from_file(error):
+            raise
+        raise FileBrokenError(Reason.FILE_BROKEN, f"not a workbook: {type(error).__name__}") from None
+    raise FileBrokenError(Reason.FILE_BROKEN, f"there is no sheet '{name}'")
+
+
+def _used_rows(sheet: CalamineSheet) -> Iterator[list[object] | None]:
+    """Rows from the first used one; None for one with a date or duration that no calendar holds."""
+    rows, above = sheet.iter_rows(), sheet.start[0] if sheet.start else 0
+    for number in count():
+        try:
+            row = next(rows, None)
+        except BaseException as error:
+            if not _comes_from_file(error):
+                raise
+            yield None
+            continue
+        if row is None:
+            return
+        if number >= above:
+            yield list(row)
+
+
+def _comes_from_file(error: BaseException) -> bool:
+    """Whether the workbook is to blame: a panic of the parser is its own class, which no module exports."""
+    known = (CalamineError, OSError, ValueError, IndexError, OverflowError)
+    return isinstance(error, known) or type(error).__name__ == "PanicException"
 
 
 def _to_text(cell: object) -> str:

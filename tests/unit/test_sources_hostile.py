@@ -125,7 +125,8 @@ def write_workbook(
 ) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
         for name, content in _PARTS.items():
-            package.writestr(name, content)
+            if name not in parts:
+                package.writestr(name, content)
         package.writestr("xl/sharedStrings.xml", f"<sst>{strings}</sst>")
         package.writestr("xl/worksheets/sheet1.xml", f"<worksheet><sheetData>{sheet}</sheetData></worksheet>")
         for name, embedded in parts.items():
@@ -323,6 +324,21 @@ def test_cells_whose_value_cannot_be_told_are_rejects_not_blanks(tmp_path: Path)
         (5, "row.malformed", "the error value #REF! in column B"),
         (9, "row.malformed", "a formula that was never computed in column C"),
     ]
+
+
+@pytest.mark.parametrize("style", [14, 21, 22, 45, 46])
+@pytest.mark.parametrize("value", ["1e308", "-1e308", "1e18", "1e10", "-700000", "2958466"])
+def test_only_that_row_is_rejected_when_a_date_is_in_no_calendar(style: int, value: str, tmp_path: Path) -> None:
+    sheet = write_cells(("no", "code", "day"), ("1", "A", "d"))
+    sheet += f'<row><c t="inlineStr"><is><t>2</t></is></c><c t="b"><v>1</v></c><c s="0"><v>{value}</v></c></row>'
+    sheet += write_cells(("3", "C", "d"))
+    styles = f'<styleSheet><cellXfs><xf numFmtId="{style}"/></cellXfs></styleSheet>'.encode()
+    relations = _relate(worksheet="worksheets/sheet1.xml", styles="styles.xml").encode()
+    parts = {"xl/styles.xml": styles, "xl/_rels/workbook.xml.rels": relations}
+    rows, rejects = read(open_here(write_workbook(tmp_path / "a.xlsx", sheet, parts=parts), "xlsx"))
+    found = {row["_at"][1]: row["no"] for row in rows} | {one.row: one.detail for one in rejects}
+    assert found.pop(3) in {"2", "a date or duration out of range"}
+    assert found == {2: "1", 4: "3"}
 
 
 @pytest.mark.parametrize("cell", ["=cmd|' /C calc'!A0", "@SUM(A1)", "+1+1", "-2+3", "=HYPERLINK(1)"])
