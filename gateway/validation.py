@@ -102,11 +102,13 @@ class Repeats:
 class Validation:
     """What the gateway would make of the file: ``read = good + rejected``.
 
+    ``deletions``, among the good, only name a record to revoke: whether it is known, the lake alone can say.
     ``problems`` are the first ones, in file order. ``refused``: so many rows are bad that a pull would land nothing.
     """
 
     read: int
     good: int
+    deletions: int
     rejected: int
     repeats: Repeats
     refused: bool
@@ -216,6 +218,7 @@ class _Check:
     keep: Keep | None
     progress: Progress | None
     read: int = 0
+    deletions: int = 0
     by_reason: Counter[str] = field(default_factory=Counter)
     by_rule: Counter[str] = field(default_factory=Counter)
     problems: list[ProblemRow] = field(default_factory=list)
@@ -254,6 +257,7 @@ class _Check:
         )
         self.read += page.batch.num_rows
         self.by_rule.update(mapped.normalised)
+        self.deletions += mapped.deletions.num_rows
         records.write(mapped.records)
         self._reject(mapped.rejects)
 
@@ -273,6 +277,7 @@ class _Check:
         return Validation(
             read=self.read,
             good=self.read - rejected,
+            deletions=self.deletions,
             rejected=rejected,
             repeats=repeats,
             refused=strict or rejected > count_allowed_rejects(mapping, self.read),

@@ -248,6 +248,8 @@ def _list_codes(submission: Submission, found: Validation) -> Iterator[str]:
 def _list_notes(found: Validation) -> Iterator[str]:
     if not found.read:
         yield "文件没有数据行 / the file has no rows"
+    if found.deletions:
+        yield f"只写明要撤销哪条记录的行 / rows that only say which record to revoke: {found.deletions:,}"
     if found.unknown_columns:
         yield f"目录里没有、不读取的列 / columns that are not read: {', '.join(found.unknown_columns)}"
     if found.rejected_by_reason.get(Reason.ROW_UNDECODABLE):

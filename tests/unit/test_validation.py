@@ -209,6 +209,18 @@ def test_only_the_first_problems_are_returned_when_there_are_many(tmp_path: Path
     assert found.rejected == 50
 
 
+def test_bare_deletions_are_counted_apart_when_a_source_sends_changes(tmp_path: Path) -> None:
+    """Whether their records are known, only the lake can say."""
+    mapping = penalty_mapping(files=Files(pattern="*", format="csv"), changes={"field": "opt_type"})
+    header = mapping.source_columns
+    bare = {"CF_WSH": "浙环罚〔2026〕1号", "CF_XDR_SHXYM": CODES[0], "updateTime": "2026-06-01 08:00:00"}
+    rows = [bare | {"opt_type": "D"}, bare | {"opt_type": "I"}, bare | {"opt_type": "?"}]
+    path = write_csv(tmp_path / "a.csv", [[cells.get(name, "") for name in header] for cells in rows], header)
+    submission = Submission(path, "", "dept", load_catalogue()["penalty"], mapping)
+    found = validate_file(submission, until=UNTIL, pseudonyms=KEY, shown=5)
+    assert (found.read, found.good, found.deletions, found.rejected) == (3, 1, 1, 2)
+
+
 LETTERS = st.sampled_from(["罚款", "警告（书面）", "", "N/A", "罚金"])
 DAYS = st.sampled_from(["2026-05-01", "2026/05/01", "9999-12-31", "", "2027-01-01", "2026-02-30"])
 ROWS = st.lists(
@@ -220,12 +232,12 @@ ROWS = st.lists(
         DAYS,
     ),
     min_size=1,
-    max_size=30,
+    max_size=60,
 )
 
 
 @given(rows=ROWS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_validating_counts_what_landing_counts(rows: Sequence[tuple[str, ...]], tmp_path: Path) -> None:
     """The same file, mapping and moment: read, rejected by reason, normalised, duplicates."""
     header = ("CF_WSH", "CF_XDR_SHXYM", "CF_CFLB", "CF_NR_FK", "CF_JDRQ")
