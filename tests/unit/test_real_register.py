@@ -138,6 +138,10 @@ def read_cells(row: Row) -> Iterator[str]:
         yield "" if text in NOTHING else text
 
 
+def test_mapping_is_sound_when_the_file_is_not_at_hand() -> None:
+    assert set(load_department(MAPPING).datasets) == {"profile"}
+
+
 def test_exactly_the_malformed_rows_are_rejected_each_for_its_reason(
     rows: Mapping[int, Row], validated: tuple[Validation, Mapping[int, str]]
 ) -> None:

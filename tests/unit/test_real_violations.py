@@ -94,6 +94,10 @@ def expect(row: Row) -> dict[str, Any]:
     }
 
 
+def test_mapping_is_sound_when_the_file_is_not_at_hand() -> None:
+    assert set(load_department(MAPPING).datasets) == {"penalty"}
+
+
 def test_every_row_is_accounted_for_when_real_penalties_land(rows: Mapping[str, Row], landed: Landed) -> None:
     counts = landed.counts
     assert counts.balance()
