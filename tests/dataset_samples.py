@@ -132,7 +132,7 @@ def _soil(dataset: Dataset, table: pa.Table, rejected: Mask) -> pa.Table:
     day = rejected & (place % (2 * _REJECTED) == 17)
     changes: dict[str, list[tuple[Mask, Callable[[pa.Array], pa.Array]]]] = {
         "subject_id": [
-            (rejected & ~day, lambda text: pc.utf8_replace_slice(text, 16, 18, "00")),
+            (rejected & ~day, lambda text: pc.utf8_replace_slice(text, 16, 17, "O")),
             (place % (2 * _NORMALISED) == 29, pc.utf8_lower),
         ],
         dataset.event_on: [(day, lambda text: pc.utf8_replace_slice(text, 4, 10, "-02-30"))],

@@ -14,7 +14,7 @@ from exchange_formats.texts import Places
 #: Most rows in one page (architecture §5.1: the record batches of a part).
 PAGE_ROWS = 65_536
 #: Most text (characters) in a page of a file; a page closes early above it, so that memory stays bounded.
-PAGE_BYTES = 8 * 1024 * 1024
+PAGE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
