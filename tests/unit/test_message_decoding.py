@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from exchange_formats.errors import SkippableError
 from exchange_formats.messages.decoding import (
@@ -243,6 +244,21 @@ def test_inbound_message_is_refused_when_its_source_is_somebody_else() -> None:
     other = "/credit/participants/market_regulation"
     body = changed(RECORDS, lambda document: put(document, ("source",), other))
     assert fault_of(lambda: decode_incoming(incoming(body=body))).fault is MessageFault.SENDER_MISMATCH
+
+
+def test_inbound_message_is_refused_when_it_speaks_for_another_department() -> None:
+    # The broker's topic permissions would not let it through; this is the line behind them.
+    sender = "market_regulation"
+    body = changed(RECORDS, lambda document: put(document, ("source",), f"/credit/participants/{sender}"))
+    error = fault_of(lambda: decode_incoming(incoming(body=body, user_id=sender)))
+    assert error.fault is MessageFault.SENDER_MISMATCH
+
+
+@pytest.mark.parametrize("change", [{"as_of": None}, {"as_of": None, "results": [], "correction": True}])
+def test_consumer_refuses_results_and_corrections_of_no_day(change: dict[str, Any]) -> None:
+    body = changed(MESSAGES["cn.credit.grade.evaluated.v1"], lambda document: document["data"].update(change))
+    with pytest.raises(ValidationError, match="need as_of"):
+        read_event(body)
 
 
 def test_inbound_message_is_refused_when_only_the_gateway_says_such_things() -> None:

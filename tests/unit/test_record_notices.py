@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connectors.department import Column
 from exchange_formats.errors import TransientError
 from exchange_formats.messages.decoding import decode_event
 from exchange_formats.messages.records import RecordCorrected, RecordWithdrawn, ValueChange
@@ -92,6 +93,31 @@ def test_only_the_newest_version_is_told_when_several_came(landings: Landings) -
     (said,) = told(bus)
     assert said.changes == (ValueChange(column="fine_yuan", before="15000.00", after="30000.00"),)
     assert said.sequence == 3
+
+
+def test_nothing_is_told_when_what_came_later_is_older_or_takes_a_change_back(landings: Landings) -> None:
+    landings.pull([newer(1), penalty(2)])
+    send(landings, Bus())
+    # An older version of 1 lands late; 2 changes and changes back between two tellings.
+    assert landings.pull([penalty(1, CF_NR_FK="9")], until=later(1)).counts.landed == 1
+    assert landings.pull([newer(2, CF_NR_FK="9")], until=later(2)).counts.landed == 1
+    assert landings.pull([penalty(2, updateTime="2026-06-03 08:00:00")], until=later(3)).counts.landed == 1
+    bus = Bus()
+    assert send(landings, bus) == NoticesResult("penalty", 0, 0)
+    assert bus.sent == []
+
+
+def test_free_text_that_may_name_somebody_is_masked(tmp_path: Path) -> None:
+    mapping = penalty_mapping()
+    columns = {**mapping.columns, "facts": Column(source="CF_SY")}
+    landings = Landings(MemoryStore(), tmp_path, mapping.model_copy(update={"columns": columns}))
+    landings.pull([penalty(1, CF_SY="张三违法排污")])
+    send(landings, Bus())
+    landings.pull([newer(1, CF_SY="李四违法排污")], until=later(1))
+    bus = Bus()
+    send(landings, bus)
+    (said,) = told(bus)
+    assert said.changes == (ValueChange(column="facts", before="张*", after="李*"),)
 
 
 def test_same_ids_come_again_when_the_confirm_was_lost(landings: Landings) -> None:
