@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def find_fault(row: object, columns: Sequence[str]) -> str:
@@ -13,7 +16,7 @@ def find_fault(row: object, columns: Sequence[str]) -> str:
         cell = row.get(name)
         if isinstance(cell, dict | list):
             return f"column '{name}' holds a structure"
-        if isinstance(cell, str) and not cell.isascii() and any("\ud800" <= sign <= "\udfff" for sign in cell):
+        if isinstance(cell, str) and not cell.isascii() and _HALF.search(cell):
             return f"column '{name}' holds half a character"
     return ""
 
