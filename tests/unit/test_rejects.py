@@ -42,3 +42,16 @@ def test_value_is_masked_by_what_it_is_when_shown(value: str, kind: str, shown: 
 @given(st.text(max_size=60), st.sampled_from(["identity", "name", "typed", "code"]))
 def test_number_is_never_shown_when_it_stands_anywhere(around: str, kind: str) -> None:
     assert RESIDENT[:11] not in mask_value(around + RESIDENT, kind)
+
+
+def test_check_of_a_dataset_is_a_reason_with_its_title_and_law_when_described() -> None:
+    title = describe_reason("penalty.simple_kind")
+    assert title.zh == "不满足: 简易程序只能警告或罚款"
+    assert title.en.startswith("does not hold: ")
+    assert title.basis == "行政处罚法 51"
+    assert describe_reason("penalty.final_order").basis.endswith("(assumption)"), "ours is never called official"
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.startswith(("unified_code", "resident"))])
+def test_standard_is_named_when_a_reason_comes_from_one(reason: Reason) -> None:
+    assert describe_reason(reason).basis.startswith("GB ")
