@@ -13,6 +13,9 @@ from connectors.sources.model import PAGE_BYTES, PAGE_ROWS, RejectedInput, Sourc
 from exchange_formats.rejects import Reason
 from exchange_formats.texts import Places
 
+#: So many rejects of a file begin a new page each. More than a person reads would cost more time than all rows.
+_IN_ORDER = 1000
+
 
 class Line(NamedTuple):
     """One row; ``number`` counts as a person does: the header is 1. As many cells as the header; None: no value."""
@@ -62,12 +65,14 @@ class TextTable(Protocol):
 def page_rows(
     rows: Iterable[Line | Run | RejectedInput], header: Sequence[str], columns: Sequence[str], origin: str
 ) -> Iterator[SourcePage | RejectedInput]:
-    """Rows as pages of ``columns``; a reject between them begins a new page, so that all stays in order."""
-    page = _Page(header, columns, origin)
+    """Rows as pages of ``columns``, and rejects: in order as long as there are few, else in front of their page."""
+    page, rejects = _Page(header, columns, origin), 0
     try:
         for row in rows:
             if isinstance(row, RejectedInput):
-                yield from page.close()
+                rejects += 1
+                if rejects <= _IN_ORDER:
+                    yield from page.close()
                 yield row
             else:
                 page.add(row)

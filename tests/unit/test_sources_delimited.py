@@ -235,3 +235,16 @@ def test_blank_rows_cost_no_pages_and_rejects_keep_their_numbers(tmp_path: Path)
     part = pages[0].slice(998, 100)
     mapped = mapper.map(part.batch, origin="a.csv", first_row=part.first_row, numbers=part.numbers, position=999)
     assert mapped.rejects.column("origin_row").to_pylist() == [1999, 2001, 2004]
+
+
+def test_order_is_kept_while_rejects_are_few_and_pages_when_they_are_many(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"no,code,day\n" + b"".join(b"%d,A,d\n%d,A\n" % (number, number) for number in range(3000)))
+    with DelimitedTable(path, "a.csv", "utf-8", ",") as table:
+        found = list(table.pages(HEADER))
+    assert sum(isinstance(one, SourcePage) for one in found) == 1001
+    rows, rejects = split(found)
+    assert [row["_at"][1] for row in rows] == list(range(2, 6002, 2))
+    assert [one.row for one in rejects] == list(range(3, 6003, 2))
+    places = [one.first_row if isinstance(one, SourcePage) else one.row for one in found[:2000]]
+    assert places == list(range(2, 2002))
