@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import random
+import re
 import sys
 import tempfile
 import time
@@ -18,7 +19,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pyarrow as pa
 from openpyxl import Workbook
@@ -43,6 +46,15 @@ PIECES = (
     b"<![CDATA[", b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>", b"&b;", b"&#0;", b"<a>", b"</a>",
     b'r="XFD1048576"', b't="s"', b"<f>1+1</f>", b"<v>9999999</v>", b"PK\x03\x04", b"PK\x01\x02", b"\x1f\x8b\x08",
     b"\xff\xff\xff\x7f", b"\xff" * 4, b"\x00\x00\x00\x80", b"\xff" * 7 + b"\x7f", b"ARROW1", b"0000-00-00",
+)  # fmt: skip
+
+
+_VALUE = re.compile(rb"""(?<=[>"])([^<>"]*)(?=[<"])""")
+#: What a value may be turned into: numbers, dates and references at and beyond their ends.
+_VALUES = (
+    b"", b"0", b"-1", b"1e308", b"-1e308", b"1e10", b"2958466", b"-700000", b"inf", b"nan", b"99999999999999999999",
+    b"s", b"b", b"d", b"e", b"str", b"inlineStr", b"A1", b"C3", b"XFD1048576", b"ZZZZ9", b"1904", b"[h]:mm", b"yyyy",
+    b"../sheet1.xml", b"http://127.0.0.1:9/x", b"/etc/passwd",
 )  # fmt: skip
 
 
@@ -89,6 +101,16 @@ def damage(sound: bytes, draw: random.Random) -> bytes:
     return bytes(data)
 
 
+def damage_values(sound: bytes, draw: random.Random) -> bytes:
+    """XML that stays well-formed: some texts and attributes become others."""
+    places, data = list(_VALUE.finditer(sound)), sound
+    chosen = draw.sample(places, min(len(places), draw.choice((1, 2, 6))))
+    for match in sorted(chosen, key=lambda match: -match.start()):
+        piece = escape(draw.choice(PIECES).decode("utf-8", "replace"), {'"': "&quot;"}).encode()
+        data = data[: match.start(1)] + draw.choice((*_VALUES, piece)) + data[match.end(1) :]
+    return data
+
+
 def damage_inside(sound: bytes, draw: random.Random) -> bytes:
     """A package whose parts are damaged and whose directory is not; or one damaged outside."""
     if draw.random() < 0.3:
@@ -98,7 +120,8 @@ def damage_inside(sound: bytes, draw: random.Random) -> bytes:
         chosen = draw.choice(package.namelist())
         for name in package.namelist():
             content = package.read(name)
-            damaged.writestr(name, damage(content, draw) if name in {chosen, "xl/worksheets/sheet1.xml"} else content)
+            manner = draw.choice((damage, damage_values, damage_values))
+            damaged.writestr(name, manner(content, draw) if name in {chosen, "xl/worksheets/sheet1.xml"} else content)
     return raw.getvalue()
 
 
@@ -161,7 +184,15 @@ def try_files(form: Format, cases: int, seed: int) -> Tally:
     return tally
 
 
-_MANNERS: Mapping[str, Callable[[bytes, random.Random], bytes]] = {"xlsx": damage_inside, "gz": damage_packed}
+def _damage_upload(sound: bytes, draw: random.Random) -> bytes:
+    return draw.choice((damage, damage_values))(sound, draw)
+
+
+_MANNERS: Mapping[str, Callable[[bytes, random.Random], bytes]] = {
+    "xlsx": damage_inside,
+    "gz": damage_packed,
+    "xml": _damage_upload,
+}
 
 
 def _write_csv(encoding: str = "utf-8", *, quoted: bool = False) -> bytes:
@@ -176,7 +207,7 @@ def _write_workbook() -> bytes:
     book = Workbook()
     sheet = book.active
     assert sheet is not None
-    for row in (HEADER, *ROWS, ("=1+1", "x", 46000)):
+    for row in (HEADER, *ROWS, ("=1+1", "x", 46000), ("13", timedelta(hours=30), date(2026, 1, 2))):
         sheet.append(row)
     raw = io.BytesIO()
     book.save(raw)
