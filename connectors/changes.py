@@ -125,7 +125,7 @@ def _find_versions(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> N
         )
         QUALIFY row_number() OVER (
             PARTITION BY deletion."row"
-            ORDER BY version.source_updated_at DESC NULLS LAST, version.sequence DESC, version."row" DESC, batch_id DESC
+            ORDER BY version.source_updated_at DESC NULLS LAST, version.sequence DESC, version."row" DESC, batch_id
         ) = 1
         """
     )

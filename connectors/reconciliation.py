@@ -28,7 +28,7 @@ from exchange_formats.rejects import REJECTS
 MEMORY_LIMIT = "512MB"
 _ROW = '"row"'
 #: Later wins; a record without an update time counts as older than any with one.
-_LATEST = '"at" DESC NULLS LAST, sequence DESC, "row" DESC, batch_id DESC'
+_LATEST = '"at" DESC NULLS LAST, sequence DESC, "row" DESC, batch_id'
 _VERSION = 'record_id, source_updated_at AS "at", chain_sequence AS sequence, "row", batch_id'
 
 

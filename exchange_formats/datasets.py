@@ -51,6 +51,8 @@ SYSTEM_FIELDS = pa.schema(
 )
 #: What reading adds behind them: from the manifest, not from the file.
 LINEAGE_FIELDS = pa.schema([pa.field("batch_id", pa.string()), pa.field("chain_sequence", pa.int64())])
+#: SQL order of a record's versions, newest first (semantics §2): the one meaning of "latest", for every reader.
+NEWEST_FIRST: Final = 'source_updated_at DESC NULLS LAST, chain_sequence DESC, "row" DESC, batch_id'
 
 
 class _Strict(BaseModel):

@@ -17,13 +17,12 @@ import pyarrow as pa
 from connectors.department import Department
 from connectors.lake import Lake
 from exchange_formats.contract_versions import choose_contract
-from exchange_formats.datasets import Dataset
+from exchange_formats.datasets import NEWEST_FIRST, Dataset
 from exchange_formats.errors import ConfigurationError, FatalError
 from exchange_formats.form_files import write_csv, write_xlsx, write_xml
 from exchange_formats.form_rows import describe_omission, iterate_rows, write_rows
 from exchange_formats.forms import Form, find_form
 from exchange_formats.uploads import build_head
-from scoring.profiles import NEWEST
 
 MEMORY_LIMIT: Final = "512MB"
 _ROWS: Final = 8_192
@@ -117,7 +116,7 @@ def _read_newest(lake: Lake, department: str, dataset: Dataset) -> Iterator[pa.R
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("version", lake.records(department, dataset))
-        newest = f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST}) = 1"
+        newest = f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
         order = f'"{dataset.event_on}", record_id'
         yield from connection.sql(f"SELECT {columns} FROM version {newest} ORDER BY {order}").to_arrow_reader(_ROWS)
 

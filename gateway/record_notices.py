@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.lake import Lake
 from exchange_formats.contract_versions import choose_contract
-from exchange_formats.datasets import Dataset, FieldSpec
+from exchange_formats.datasets import NEWEST_FIRST, Dataset, FieldSpec
 from exchange_formats.digests import canonical_json
 from exchange_formats.errors import FatalError
 from exchange_formats.keys import landing_prefix, notices_prefix, notices_sent_key
@@ -48,7 +48,6 @@ from gateway.publication import OpenPublisher
 MEMORY_LIMIT: Final = "512MB"
 _ROWS = 1_000
 #: Later wins (semantics §2).
-_LATEST = 'source_updated_at DESC NULLS LAST, chain_sequence DESC, "row" DESC, batch_id DESC'
 _NUMBERED = re.compile(r"/([0-9]{8})\.json$")
 
 
@@ -153,7 +152,7 @@ def _compare(spec: Dataset) -> str:
     differs = " OR ".join(f'old."{name}" IS DISTINCT FROM new."{name}"' for name in ("subject_ref", *spec.columns))
     newest = (
         "SELECT * FROM {} SEMI JOIN touched USING (record_id) "
-        f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {_LATEST}) = 1"
+        f"QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
     )
     return (
         "WITH touched AS (SELECT DISTINCT record_id FROM new_versions ANTI JOIN old_batches USING (batch_id)), "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from exchange_formats.datasets import NEWEST_FIRST
 from scoring.model import Override
 from scoring.plan import Plan, condition, relation
-from scoring.profiles import NEWEST
 from scoring.quantities import UNITS, UNITS_PER_CENTIPOINT, centi, days_before
 from scoring.trees import Row, aliased, all_of, any_of, choose, column, day, fill, integer, text
 
@@ -21,9 +21,9 @@ def public_credit(plan: Plan) -> exp.Query:
     months = plan.resolved.public_credit[1].not_older_than
     return fill(
         "SELECT subject_ref, CAST(score * 100 AS BIGINT) AS public_centi, evaluated_on FROM ("
-        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST}) = 1"
+        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
         ") AS newest WHERE evaluated_on BETWEEN $since AND $as_of QUALIFY row_number() OVER "
-        f"(PARTITION BY subject_ref ORDER BY evaluated_on DESC, {NEWEST}, record_id) = 1",
+        f"(PARTITION BY subject_ref ORDER BY evaluated_on DESC, {NEWEST_FIRST}, record_id) = 1",
         {"landed": relation("input", plan.public_source)},
         since=day(plan.since(months)),
         as_of=day(plan.as_of),

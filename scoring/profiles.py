@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from exchange_formats.datasets import NEWEST_FIRST
 from scoring.plan import Plan, condition, dataset_of, relation
 from scoring.trees import Row, choose, column, fill, text
 
-#: A record's versions, newest first (semantics §2).
-NEWEST = 'source_updated_at DESC NULLS LAST, chain_sequence DESC, "row" DESC, batch_id'
 PROVINCE = "330000"
 _TYPES = {
     "social_organization": ("51", "52", "53", "71"),
@@ -32,8 +31,8 @@ def profiles(plan: Plan) -> exp.Query:
         "SELECT *, substring(subject_ref, 1, 2) = '92' AS individual_business, "
         "substring(subject_ref, 1, 2) IN ('92', 'np') AS private, $city AS registered_city, "
         "$type AS subject_type, coalesce($where, FALSE) AND $type IN ($types) AS in_scope FROM ("
-        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST}) = 1"
-        f") AS newest WHERE $standing QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY {NEWEST}) = 1"
+        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
+        f") AS newest WHERE $standing QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY {NEWEST_FIRST}) = 1"
         ") AS known",
         {"landed": relation("input", source)},
         city=_registered_city(),

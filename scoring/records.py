@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
+from exchange_formats.datasets import NEWEST_FIRST
 from scoring.grammar import Counts
 from scoring.model import Indicator
 from scoring.plan import Claimant, Plan, condition, dataset_of, relation
-from scoring.profiles import NEWEST
 from scoring.quantities import centi, days_before
 from scoring.trees import Row, all_of, among, any_of, choose, choose_by, column, day, fill, integer, null, text, union
 
@@ -28,7 +28,7 @@ def latest(plan: Plan, source: str) -> exp.Query:
     revocable = "revoked_on" in dataset.columns
     return fill(
         "SELECT record_id, subject_ref, batch_id, $event AS event_on, $own FROM ("
-        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST}) = 1"
+        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
         ") AS newest WHERE $standing",
         {"landed": relation("input", source)},
         event=column(dataset.event_on),
