@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn, Self
 
@@ -26,6 +26,10 @@ _CHUNK = 256 * 1024
 _SPACE = re.compile(r"[ \t\r\n]*")
 # What "surrogateescape" makes of a byte that is not in the encoding; an escape may spell one, too.
 _UNDECODED = re.compile("[\ud800-\udfff]")
+
+
+class _NamesError(FileBrokenError):
+    """Too many columns, or names too long to be any."""
 
 
 class _Fault(NamedTuple):
@@ -68,17 +72,18 @@ class JsonTable:
             record = None
             try:
                 for record in self._read_records():
-                    if isinstance(record.value, dict):
+                    if isinstance(record.value, dict) and not names.keys() >= record.value.keys():
                         names.update(dict.fromkeys(record.value))
-                    if len(names) > limits.COLUMNS.most:
-                        _fail(f"more than {limits.COLUMNS}")
+                        _check_names(names)
+            except _NamesError:
+                raise
             except FileBrokenError:
                 # The rows in front of the fault still count, unless there are none.
-                if not names or len(names) > limits.COLUMNS.most:
+                if not names:
                     raise
+            if record is None:
+                raise FileBrokenError(Reason.FILE_EMPTY, "there is no record")
             if not names:
-                if record is None:
-                    raise FileBrokenError(Reason.FILE_EMPTY, "there is no record")
                 _fail("no record can be read: not JSON, or not objects")
             self._header = [_UNDECODED.sub("\N{REPLACEMENT CHARACTER}", name) for name in names]
         return self._header
@@ -106,6 +111,14 @@ class JsonTable:
                 yield from _read_json_lines(file)
             elif first:
                 _fail("neither a list nor objects: not JSON, or not in UTF-8")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    lengths = [len(name) for name in names]
+    if len(lengths) > limits.COLUMNS.most:
+        raise _NamesError(Reason.FILE_BROKEN, f"more than {limits.COLUMNS}")
+    if sum(lengths) > limits.LINE.most:
+        raise _NamesError(Reason.FILE_BROKEN, f"names of columns of more than {limits.LINE}")
 
 
 def _find_first(file: BinaryIO) -> str:

@@ -91,7 +91,8 @@ class _Contents:
 
     unpacked: int = 0
     tags: int = 0
-    strings: list[int] = field(default_factory=list)
+    #: Lengths of the shared texts, by part: which one a reader takes is its own choice.
+    strings: dict[str, list[int]] = field(default_factory=dict)
     sheets: dict[str, _Sheet] = field(default_factory=dict)
     #: Part of the workbook → (name, relation) of its sheets; part of relations → relation → part.
     workbooks: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -103,10 +104,11 @@ class _Contents:
             top, bottom, left, right = sheet.used or (0, 0, 0, 0)
             if (bottom - top + 1) * (right - left + 1) > limits.WORKBOOK_CELLS.most:
                 _fail(f"a sheet of more than {limits.WORKBOOK_CELLS}: send it as CSV")
-            shared = sum(
-                self.strings[place] * count for place, count in sheet.shared.items() if place < len(self.strings)
+            shared = (
+                sum(lengths[place] * count for place, count in sheet.shared.items() if place < len(lengths))
+                for lengths in self.strings.values()
             )
-            if sheet.characters + shared > limits.WORKBOOK_TEXT.most:
+            if sheet.characters + max(shared, default=0) > limits.WORKBOOK_TEXT.most:
                 _fail(f"a sheet of more than {limits.WORKBOOK_TEXT} of text: send it as CSV")
 
     def find_faults(self) -> Mapping[str, tuple[Fault, ...]]:
@@ -124,6 +126,7 @@ class _Contents:
 
 
 def _unpack(path: Path, contents: _Contents) -> None:
+    names: set[str] = set()
     with zipfile.ZipFile(path) as package:
         for member in package.infolist():
             unbelieving = copy.copy(member)
@@ -131,6 +134,9 @@ def _unpack(path: Path, contents: _Contents) -> None:
             name = member.filename.replace("\\", "/").lower()
             if name in _FOREIGN:
                 _fail("a workbook of another kind: send XLSX")
+            if name in names:
+                _fail("a part that stands twice")
+            names.add(name)
             part = _Part(name, contents) if name.endswith((".xml", ".rels")) else None
             with package.open(unbelieving) as stream:
                 while chunk := stream.read(_CHUNK):
@@ -198,7 +204,7 @@ class _Part:
         if self._root == "worksheet":
             self._start_in_sheet(local, attributes)
         elif self._root == "sst" and local == "si":
-            self._contents.strings.append(0)
+            self._contents.strings.setdefault(self._name, []).append(0)
         elif self._root == "workbook" and local == "sheet":
             relation = next((value for key, value in attributes.items() if key.endswith(":id")), "")
             self._contents.workbooks.setdefault(self._name, []).append((attributes.get("name", ""), relation))
@@ -225,8 +231,8 @@ class _Part:
     def _take(self, text: str) -> None:
         self._complete = self._fed
         if self._root == "sst":
-            if self._contents.strings:
-                self._contents.strings[-1] += len(text)
+            if self._name in self._contents.strings:
+                self._contents.strings[self._name][-1] += len(text)
         elif self._text is not None:
             self._sheet.characters += len(text)
             self._text.append(text)

@@ -303,6 +303,19 @@ def test_a_workbook_is_rejected_when_it_has_countless_parts(tmp_path: Path) -> N
     assert find_rejects(path, "xlsx") == [(None, "file.broken", "more than 10,000 members")]
 
 
+def test_a_workbook_is_rejected_when_a_second_table_of_texts_hides_the_first(tmp_path: Path) -> None:
+    decoy = {"xl/0.xml": b"<sst><si><t>x</t></si></sst>"}
+    path = write_workbook(tmp_path / "a.xlsx", _ROW * 400_000, f"<si><t>{'x' * 1_000_000}</t></si>", decoy)
+    assert "of text" in find_rejects(path, "xlsx")[0][2]
+
+
+def test_a_workbook_is_rejected_when_a_part_stands_twice(tmp_path: Path) -> None:
+    path = write_workbook(tmp_path / "a.xlsx", write_cells(("no", "code", "day")))
+    with zipfile.ZipFile(path, "a") as package:
+        package.writestr("xl/SharedStrings.xml", "<sst/>")
+    assert find_rejects(path, "xlsx") == [(None, "file.broken", "a part that stands twice")]
+
+
 @pytest.mark.parametrize("name", ["content.xml", "xl/workbook.bin"])
 def test_a_workbook_is_rejected_when_it_is_of_two_kinds(name: str, tmp_path: Path) -> None:
     path = write_workbook(tmp_path / "a.xlsx", write_cells(("no",)), parts={name: b"<a/>"})

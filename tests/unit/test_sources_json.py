@@ -159,6 +159,11 @@ def test_the_file_is_rejected_when_it_has_too_many_keys(tmp_path: Path) -> None:
     assert read_json(tmp_path, content)[1] == [(None, "file.broken", "more than 1,024 columns")]
 
 
+def test_the_file_is_rejected_when_its_keys_are_endless(tmp_path: Path) -> None:
+    content = json.dumps([{f"{number}" + "k" * 1_000_000: 1} for number in range(10)])
+    assert read_json(tmp_path, content)[1] == [(None, "file.broken", "names of columns of more than 4 MiB")]
+
+
 def test_a_packed_file_is_read_when_it_ends_in_gz(tmp_path: Path) -> None:
     rows, _ = read_json(tmp_path, gzip.compress(f"[{GOOD}]".encode()), name="a.json.gz")
     assert numbers(rows) == [("1", 1)]
