@@ -116,9 +116,11 @@ def _vary(name: str, spec: FieldSpec, dataset: Dataset, random: np.random.Genera
     if spec.codes is not None:
         return pa.array(list(spec.codes)).take(pa.array(random.integers(0, len(spec.codes), rows)))
     if name in dataset.identity or spec.sensitivity == "name":
-        return pc.binary_join_element_wise(spec.example, number, "")
+        return pc.binary_join_element_wise(spec.example, number, "-")
     if spec.rule is None:
-        return pc.binary_join_element_wise(spec.example, pa.array(random.integers(0, 500, rows)).cast(pa.string()), "")
+        # A number keeps its length.
+        begin = spec.example[:-3] if spec.example.isdigit() else spec.example
+        return pc.binary_join_element_wise(begin, pa.array(random.integers(100, 600, rows)).cast(pa.string()), "")
     return pa.array([spec.example]).take(pa.array(np.zeros(rows, np.int64)))
 
 
