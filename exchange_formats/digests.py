@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-import duckdb
 import pyarrow as pa
 from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    # Only named here: whoever parses a DAG needs ids, not an engine.
+    import duckdb
 
 #: Namespace of every id this system derives; changing it would change every message id.
 NAMESPACE = UUID("6f1d0c1e-6a53-5b0b-8d0a-7c9a5f3e2b19")
