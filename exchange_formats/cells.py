@@ -80,11 +80,10 @@ def read_dates(
     horizon: date,
     *,
     may_be_future: bool,
-    earliest: date = _EARLIEST,
 ) -> Cells[pa.Array]:
     """Dates in one of ``formats``; ``sentinels`` become null.
 
-    A day before ``earliest`` or after 2199, and one after ``horizon`` unless it may be future, are problems.
+    A day before 1900 or after 2199 (assumption), and one after ``horizon`` unless it may be future, are problems.
     """
     if not texts.count:
         return Cells(pa.nulls(len(texts), pa.date32()))
@@ -101,7 +100,7 @@ def read_dates(
         cells.add_problem(Reason.DATE_MALFORMED, unread & ~sentinel)
     cells.add_normalised(Dirt.SENTINEL_DATE, sentinel)
     known &= ~sentinel
-    outside = (days < _to_day(earliest)) | (days > _to_day(_LATEST))
+    outside = (days < _to_day(_EARLIEST)) | (days > _to_day(_LATEST))
     outside &= known
     cells.add_problem(Reason.DATE_RANGE, outside)
     if not may_be_future:
