@@ -8,7 +8,8 @@ data may name its subjects by another registry's numbers: such a reference is ne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,9 +21,14 @@ from exchange_formats.dirt import Dirt
 from exchange_formats.identifiers import judge_resident_numbers, judge_unified_codes, uppercase
 from exchange_formats.rejects import Reason
 from exchange_formats.subjects import PseudonymKey, normalise_identifiers
-from exchange_formats.texts import Mask, Texts, mask_of
+from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of
 
 _REGISTRY_NUMBER = r"^[0-9A-Za-z-]{1,40}$"
+_NUMBER = r"[0-9]{6}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
+_NUMBER_IN_TEXT = re.compile(rf"(?<![0-9A-Za-z]){_NUMBER}(?![0-9A-Za-z])")
+#: The same without looking around, which Arrow's expressions cannot.
+_HOLDS_NUMBER = rf"(?:^|[^0-9A-Za-z]){_NUMBER}(?:$|[^0-9A-Za-z])"
+_STRIDE = 4
 
 
 @dataclass
@@ -77,20 +83,52 @@ def normalise_codes(texts: Texts) -> Texts:
 
 
 def find_resident_numbers(texts: Texts) -> Mask:
-    """Which of the clean ``texts`` are a resident number, in either case."""
-    rows: Mask = texts.present & (texts.lengths == LENGTH)
-    if rows.any():
-        rows[rows] = check_resident(uppercase(_take(texts, rows)))
+    """Rows of clean ``texts`` that are a resident number, in either case, or in which one stands by itself."""
+    places = _find_long_runs(texts.data)
+    if not len(places):
+        return np.zeros(len(texts), np.bool_)
+    rows = texts.rows_at(places)
+    alone, longer = rows & (texts.lengths == LENGTH), rows & (texts.lengths > LENGTH)
+    rows[:] = False
+    if alone.any():
+        rows[alone] = check_resident(uppercase(_take(texts, alone)))
+    if longer.any():
+        longer[longer] = mask_of(pc.match_substring_regex(_take(texts, longer).array, _HOLDS_NUMBER))
+    if longer.any():
+        held = texts.array.filter(pa.array(longer)).to_pylist()
+        numbers = _choose_resident(number for text in held for number in _NUMBER_IN_TEXT.findall(text))
+        rows[longer] = [not numbers.isdisjoint(_NUMBER_IN_TEXT.findall(text)) for text in held]
     return rows
 
 
 def protect(values: pa.Array, key: PseudonymKey) -> pa.Array:
-    """``values`` (clean text) with every resident number among them replaced by its pseudonym."""
-    numbers = find_resident_numbers(Texts.of(values))
-    if not numbers.any():
+    """``values`` (clean text) with every resident number among them, or inside them, replaced by its pseudonym."""
+    rows = find_resident_numbers(Texts.of(values))
+    if not rows.any():
         return values
-    flags = pa.array(numbers)
-    return pc.replace_with_mask(values, flags, _pseudonymise(pc.utf8_upper(values.filter(flags)), key))
+    flags = pa.array(rows)
+    held = values.filter(flags).to_pylist()
+    numbers = _choose_resident(number for text in held for number in _NUMBER_IN_TEXT.findall(text))
+
+    def hide(match: re.Match[str]) -> str:
+        return key.reference(match[0].upper()) if match[0] in numbers else match[0]
+
+    return pc.replace_with_mask(values, flags, pa.array([_NUMBER_IN_TEXT.sub(hide, text) for text in held]))
+
+
+def _find_long_runs(data: Bytes) -> Places:
+    """Bytes at which a run of 17 digits may stand: it covers four neighbours of every fourth byte."""
+    digits = data[::_STRIDE] - np.uint8(ord("0")) < 10  # what is below wraps around
+    runs = digits[:-3] & digits[1:-2] & digits[2:-1] & digits[3:]
+    places: Places = np.flatnonzero(runs) * _STRIDE
+    return places
+
+
+def _choose_resident(numbers: Iterable[str]) -> frozenset[str]:
+    """Those of ``numbers`` that are right, as they are written."""
+    written = sorted(set(numbers))
+    good = check_resident(uppercase(Texts.of(pa.array(written, pa.string()))))
+    return frozenset(number for number, right in zip(written, good.tolist(), strict=True) if right)
 
 
 def derive_ids(prefix: Sequence[str], columns: Sequence[pa.Array]) -> pa.Array:

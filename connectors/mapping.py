@@ -230,7 +230,7 @@ class Mapper:
         return Cells(checked.values.array, checked.problems, checked.normalised)
 
     def _hide_numbers(self, cells: Cells[Texts]) -> None:
-        """A person's number that is all of a cell is never landed, whichever column it was written into."""
+        """A person's number is never landed, whichever column it was written into, alone or in a text."""
         rows = find_resident_numbers(cells.values)
         if rows.any():
             cells.values = Texts.of(protect(cells.values.array, self._pseudonyms))

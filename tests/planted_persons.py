@@ -23,6 +23,7 @@ from exchange_formats.periods import SHANGHAI
 from gateway.simulators.codes import compose_resident_number
 from gateway.simulators.tables import PENALTY
 from tests.identity_scan import Planted
+from tests.pulls import CODES
 
 #: Good rows a source: enough that the bad ones stay below a mapping's ``max_reject_ratio``.
 GOOD = 150
@@ -40,6 +41,15 @@ class Person:
     document: str
 
 
+#: An organisation in place of the person, who is only mentioned.
+COMPANY = {
+    "CF_XDR_MC": "示例公司",
+    "CF_XDR_LB": "法人及非法人组织",
+    "CF_XDR_SHXYM": CODES[0],
+    "CF_XDR_ZJLX": "",
+    "CF_XDR_ZJHM": "",
+    "CF_SY": "其员工无证上岗",
+}
 #: What a row says, by field of the 双公示 form; a source spells the fields its own way.
 Cells = Mapping[str, str]
 
@@ -58,10 +68,9 @@ def say_rows(persons: Iterator[Person]) -> Iterator[Cells]:
     """Good rows, written in every width and case, and rows that are wrong in some way."""
     for place in range(GOOD):
         person = next(persons)
-        written = (person.number, person.number.lower(), person.number.translate(str.maketrans(_NARROW, _WIDE)))[
-            place % 3
-        ]
-        yield say(person, CF_XDR_ZJHM=written, CF_SY=f"{person.name}（{person.number}）无证上岗")
+        wide = person.number.translate(str.maketrans(_NARROW, _WIDE))
+        written = (person.number, person.number.lower(), wide)
+        yield say(person, CF_XDR_ZJHM=written[place % 3], CF_SY=f"{person.name}（{person.number}）无证上岗")
     one = next(persons)
     yield say(one, CF_XDR_SHXYM=one.number, CF_XDR_ZJHM="")
     yield say(next(persons), CF_XDR_LB="")
@@ -74,6 +83,12 @@ def say_rows(persons: Iterator[Person]) -> Iterator[Cells]:
     yield say(next(persons), CF_JDRQ="2030-01-01")
     one = next(persons)
     yield say(one, CF_CFLB=one.name)
+    one = next(persons)
+    yield say(one, CF_WSH=f"人罚（{one.number}）号", CF_JDRQ="2030-01-01")
+    one = next(persons)
+    yield say(one, **COMPANY | {"CF_SY": f"其员工（公民身份号码{one.number.lower()}）无证上岗"})
+    one = next(persons)
+    yield say(one, CF_WSH=f"罚{one.number}", **COMPANY)
 
 
 def say(person: Person, **changes: str) -> Cells:
@@ -92,26 +107,29 @@ def say(person: Person, **changes: str) -> Cells:
 
 
 class Plants:
-    """What was planted; ``say`` remembers every number and name that it hands out."""
+    """What was planted: every person who was drawn, and every number as it was written."""
 
     def __init__(self) -> None:
-        self._said: list[Cells] = []
+        self._persons: list[Person] = []
+        self._written: list[str] = []
 
     def draw(self, division: str, word: str) -> Iterator[Cells]:
         """The rows of one source."""
-        for cells in say_rows(draw_persons(division, word)):
-            self._said.append(cells)
+        for cells in say_rows(self._remember(draw_persons(division, word))):
+            self._written.append(cells["CF_XDR_ZJHM"])
             yield cells
+
+    def _remember(self, persons: Iterator[Person]) -> Iterator[Person]:
+        for person in persons:
+            self._persons.append(person)
+            yield person
 
     @property
     def planted(self) -> Planted:
         """Every number, in the spelling that is kept in a search, and every name."""
-        held = [cells[field] for cells in self._said for field in ("CF_XDR_ZJHM", "CF_XDR_SHXYM", "CF_WSH")]
-        numbers = [text.translate(str.maketrans(_WIDE, _NARROW)).upper() for text in held]
-        return Planted(
-            frozenset(number for number in numbers if len(number) == 18 and number[:17].isdigit()),
-            frozenset(cells["CF_XDR_MC"] for cells in self._said),
-        )
+        written = [text.translate(str.maketrans(_WIDE, _NARROW)).upper() for text in self._written]
+        numbers = [*(person.number for person in self._persons), *filter(None, written)]
+        return Planted(frozenset(numbers), frozenset(person.name for person in self._persons))
 
 
 def plant_files(drop: Path, rows: Iterator[Cells]) -> None:
