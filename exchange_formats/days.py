@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from functools import cache, cached_property
 from typing import Final, TypeAlias
 
@@ -41,6 +42,7 @@ _DATE_MASKS = {"%Y": 0x3FFF, "%m": _TWO_DIGITS, "%d": _TWO_DIGITS}
 _ODD = 1 << 56
 #: Years that are read from a table; any other is read by the pattern.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
+_EPOCH = date(1970, 1, 1).toordinal()
 _INSTANT = (
     r"^(?P<Y>[0-9]{4})[-/]?(?P<m>[0-9]{2})[-/]?(?P<d>[0-9]{2})"
     r"(?:[ T]?(?P<H>[0-9]{2}):?(?P<M>[0-9]{2}):?(?P<S>[0-9]{2})(?:\.(?P<f>[0-9]{1,6})[0-9]*)?)?"
@@ -63,11 +65,23 @@ class DateFormat:
     def _parts(self) -> list[str]:
         return [part for part in re.split(r"(%.)", self.text) if part]
 
+    def read(self, text: str) -> datetime | None:
+        """The instant in ``text`` (to the second, no zone); None where the format does not fit or there is none."""
+        match = self._pattern.fullmatch(text)
+        if match is None:
+            return None
+        numbers = {name: int(value) for name, value in match.groupdict().items()}
+        year, month, day, hour, minute, second = (numbers.get(name, 0) for name in ("Y", "m", "d", "H", "M", "S"))
+        try:
+            return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001
+        except ValueError:
+            return None
+
     @cached_property
-    def pattern(self) -> str:
+    def _pattern(self) -> re.Pattern[str]:
         """A regular expression; one digit will do for all but the year, unless numbers follow each other directly."""
-        written = "^" + "".join(_GROUPS.get(part) or re.escape(part) for part in self._parts) + "$"
-        return written.replace("{1,2}", "{2}") if re.search("%.%", self.text) else written
+        written = "".join(_GROUPS.get(part) or re.escape(part) for part in self._parts)
+        return re.compile(written.replace("{1,2}", "{2}") if re.search("%.%", self.text) else written)
 
     @property
     def has_time(self) -> bool:
@@ -113,10 +127,9 @@ def read_days(texts: Texts, formats: Sequence[DateFormat]) -> tuple[Days, Mask |
     left = np.flatnonzero(texts.present & (days == NO_DAY))
     if len(left):
         distinct = narrow(texts.array.take(pa.array(left))).dictionary_encode()
+        found, late = _match_days(distinct.dictionary.to_pylist(), formats)
         indices = distinct.indices.to_numpy()
-        for one in formats:
-            found, late = _match_days(distinct.dictionary, one)
-            timed = _add(days, timed, left, found.take(indices), late.take(indices))
+        timed = _add(days, timed, left, found.take(indices), late.take(indices))
     return days, timed
 
 
@@ -186,16 +199,17 @@ def _find_days(year: Days, month: Days, day: Days) -> Days:
     return np.where(well, days, NO_DAY).astype(np.int32)
 
 
-def _match_days(text: pa.Array, one: DateFormat) -> tuple[Days, Mask]:
-    """Days by the format's pattern, and which had a time that is not midnight."""
-    parts = pc.extract_regex(text, pattern=one.pattern)
-    matched = mask_of(pc.is_valid(parts))
-    year, month, day = (_numbers(parts, name, matched).astype(np.int32) for name in ("Y", "m", "d"))
-    days = np.where(matched, _find_days(year, month, day), NO_DAY)
-    if not one.has_time:
-        return days, np.zeros(len(text), np.bool_)
-    seconds = _build_seconds(parts, matched)
-    return np.where(seconds >= 0, days, NO_DAY), seconds > 0
+def _match_days(texts: Sequence[str], formats: Sequence[DateFormat]) -> tuple[Days, Mask]:
+    """Days by the first format whose pattern fits, and which had a time that is not midnight; each text but once."""
+    days, late = np.full(len(texts), NO_DAY, np.int32), np.zeros(len(texts), np.bool_)
+    for place, text in enumerate(texts):
+        for one in formats:
+            instant = one.read(text)
+            if instant is not None:
+                days[place] = instant.toordinal() - _EPOCH
+                late[place] = instant.time() != time.min
+                break
+    return days, late
 
 
 def _numbers(parts: pa.Array, name: str, matched: Mask) -> Numbers:

@@ -136,7 +136,9 @@ def _check_divisions(texts: Texts, days: pa.Array | None) -> Cells[Texts]:
 
 def _check_industries(texts: Texts, _days: pa.Array | None) -> Cells[Texts]:
     cells = _fold_case(texts)
-    cells.add_problem(Reason.INDUSTRY_UNKNOWN, cells.values.present & ~check_industries(cells.values.array))
+    classes = cells.values.array.dictionary_encode()
+    good = pa.array(check_industries(classes.dictionary)).take(classes.indices)
+    cells.add_problem(Reason.INDUSTRY_UNKNOWN, mask_of(pc.invert(good)))
     return cells
 
 
