@@ -25,6 +25,8 @@ from connectors.rabbit.connection import DEFAULT_PATIENCE, Patience
 from connectors.rabbit.consumer import Delivery, PoisonMessageError, Progress, Stop, consume_queues
 from exchange_formats.errors import FatalError, TransientError
 from exchange_formats.messages import CONTENT_TYPE, EVALUATED, RAISED, WITHDRAWN
+from exchange_formats.messages.feedback import FEEDBACK_REPORTED
+from exchange_formats.messages.records import RECORD_CORRECTED, RECORD_WITHDRAWN
 from exchange_formats.messages.warning_log import ESCALATED, OVER
 from exchange_formats.received import ReceivedData, ReceivedEvent, read_event
 from exchange_formats.topology import feedback_queue, grades_queue, records_queue, warnings_queue
@@ -36,7 +38,10 @@ ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class ConsumptionResult:
-    """What one consumption did. ``results_by_grade`` counts results written, by grade."""
+    """What one consumption did. ``results_by_grade`` counts results written, by grade.
+
+    ``feedback``: messages about what the participant sent; ``changed_records``: records withdrawn or corrected.
+    """
 
     participant: str
     written: int
@@ -47,6 +52,8 @@ class ConsumptionResult:
     withdrawn: int
     warnings_by_level: Mapping[str, int]
     cleared: int
+    feedback: int
+    changed_records: int
     rejected_by_reason: Mapping[str, int]
     reconnections: int
 
@@ -120,6 +127,8 @@ class EventFile:
     def _remember(self, event: ReceivedEvent, data: ReceivedData | None) -> None:
         self._ids.add(_event_key(event))
         if data is None:
+            self.counts["feedback"] += event.type == FEEDBACK_REPORTED
+            self.counts["changed_records"] += event.type in {RECORD_WITHDRAWN, RECORD_CORRECTED}
             return
         if data.warning is not None:
             self._advance(_warning_key(data), data.sequence)
@@ -210,6 +219,8 @@ def _summarise(participant: str, sink: EventFile, progress: Progress, failures: 
         withdrawn=sink.counts["withdrawn"],
         warnings_by_level={level: n for level, n in sorted(sink.levels.items()) if n},
         cleared=sink.counts["cleared"],
+        feedback=sink.counts["feedback"],
+        changed_records=sink.counts["changed_records"],
         rejected_by_reason=dict(sink.reasons),
         reconnections=failures,
     )

@@ -1,4 +1,4 @@
-"""``department__<id>``: collect every dataset of a department, then mark what was collected."""
+"""``department__<id>``: collect every dataset of a department, mark what was collected and tell what became of it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from gateway.airflow.names import (
     KIND_DEPARTMENT,
     KIND_PLATFORM,
     STAGE_COLLECT,
+    STAGE_TELL,
     TIMEZONE,
     department_alias,
     name_dag,
 )
-from gateway.airflow.tasks import Reference, collect, mark
+from gateway.airflow.tasks import Reference, collect, mark, tell
 
 #: A source kind → how many of a department's datasets are pulled at once. An API's rate limit holds for one process.
 _AT_ONCE = {"http": 1, "sql": 4, "files": 4}
@@ -42,8 +43,8 @@ def default_arguments(team: str) -> dict[str, Any]:
 def build_department_dag(department: Department) -> DAG:
     """The DAG of a sound department.
 
-    ``mark`` waits for all datasets and takes those that came; ``complete`` makes the run
-    fail when one did not.
+    ``mark`` waits for all datasets and takes those that came; ``tell`` goes beside it, so that
+    no domain waits for messages; ``complete`` makes the run fail when any of them did.
     """
     dag = DAG(
         dag_id=name_dag(DEPARTMENT_PREFIX, department.id),
@@ -54,7 +55,12 @@ def build_department_dag(department: Department) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args=default_arguments(department.owner.team),
-        tags=[KIND_PLATFORM if department.kind == "platform" else KIND_DEPARTMENT, STAGE_COLLECT, department.id],
+        tags=[
+            KIND_PLATFORM if department.kind == "platform" else KIND_DEPARTMENT,
+            STAGE_COLLECT,
+            STAGE_TELL,
+            department.id,
+        ],
     )
     with dag:
         collected = (
@@ -68,6 +74,8 @@ def build_department_dag(department: Department) -> DAG:
         marked = mark.override(outlets=[department_alias(department.id)])(
             department.id, cast("Sequence[Reference]", collected)
         )
-        [collected, marked] >> EmptyOperator(task_id="complete", trigger_rule="none_failed")
+        told = tell(department.id)
+        collected >> told
+        [collected, marked, told] >> EmptyOperator(task_id="complete", trigger_rule="none_failed")
     dag.timetable.validate()
     return dag

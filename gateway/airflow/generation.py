@@ -12,8 +12,16 @@ from connectors.department import Departments, load_departments
 from exchange_formats.errors import ConfigurationError
 from gateway.airflow.department_dags import build_department_dag
 from gateway.airflow.domain_dags import build_domain_dag
+from gateway.airflow.housekeeping_dags import build_housekeeping_dag
 from gateway.airflow.lateness import attach_deadline
-from gateway.airflow.names import DEPARTMENT_PREFIX, DOMAIN_PREFIX, KIND_DEPARTMENT, KIND_DOMAIN, name_dag
+from gateway.airflow.names import (
+    DEPARTMENT_PREFIX,
+    DOMAIN_PREFIX,
+    HOUSEKEEPING,
+    KIND_DEPARTMENT,
+    KIND_DOMAIN,
+    name_dag,
+)
 from gateway.airflow.quarantine import build_quarantine_dag
 from gateway.folders import departments_folder, models_folder
 from scoring.library import Models, load_models
@@ -56,6 +64,11 @@ def generate_domain_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
                 partial(_build_domain, models, departments, domain), dag_id, f"{domain}@….yaml", [KIND_DOMAIN]
             )
     return dags
+
+
+def generate_housekeeping_dags() -> dict[str, DAG]:
+    """The DAG of the gateway itself, unless a task of another one is about to run."""
+    return {HOUSEKEEPING: build_housekeeping_dag()} if _is_wanted(HOUSEKEEPING) else {}
 
 
 def _existing(folder: Path) -> Path:

@@ -33,6 +33,12 @@ _DEPARTMENT: Final = """\
 Each dataset is collected by itself; one that fails stops no other. What is transient is retried, the rest is not,
 and the log says why. Once the cause is gone, *Clear* the failed task on this page: its window is the same, and
 nothing lands twice. From a terminal: `xinqiao collect {id} --dataset …`; `xinqiao check` checks the configuration.
+
+`tell` 把每个批次的接收与不合格情况、被撤回和更正的记录告知部门, 各告知一次; 它失败不影响评价。
+命令行等价: `xinqiao feedback {id}`, `xinqiao notices {id}`。
+
+`tell` tells the department what became of each batch, and which records were withdrawn or corrected, each once; no
+domain waits for it. From a terminal: `xinqiao feedback {id}`, `xinqiao notices {id}`.
 """
 
 _DOMAIN: Final = """\
@@ -55,6 +61,28 @@ _DOMAIN: Final = """\
 `score` scores what the lake holds; where nothing changed there is no new run, and without a required input it is
 skipped. `publish` sends every run nobody has sent, under the same message ids. After a repair *Clear* it, or wait
 for the next sweep. From a terminal: `xinqiao score {id}`, `xinqiao publish {id}`.
+"""
+
+_HOUSEKEEPING: Final = """\
+# 日终存证 the daily checkpoint
+
+- 时间 schedule: `{schedule}` ({timezone})
+- 对方 to: 省平台 the provincial platform, `<平台 platform>.checkpoints`
+
+`checkpoint` 记录当日全部清单链的链头, 与前一日的存证以摘要相连, 报省平台存证: 由此可证明数据湖此后未被改动。
+链头与当日上一份存证相同则不再写。前些日子未发出的一并补发。
+
+`checkpoint` writes down the heads of every chain, chained by digest to the checkpoint before, and sends them to the
+provincial platform, which can prove by them that nothing in the lake was changed since. Where the heads are those of
+the day's last checkpoint there is no new one. What was not sent on earlier days is sent too.
+
+## 出错时 when it fails
+
+暂时性错误自动重试。否则日志写明原因, 消除后在此页 *Clear*; 日期不变, 不会重复发送。
+命令行等价: `xinqiao checkpoint`。
+
+What is transient is retried. Otherwise the log says why; once the cause is gone, *Clear* the task on this page: its day
+is the same, and nothing is sent twice. From a terminal: `xinqiao checkpoint`.
 """
 
 _QUARANTINE: Final = """\
@@ -114,6 +142,11 @@ def describe_domain(model: Model, inputs: Sequence[str], sweep: str) -> str:
         timezone=TIMEZONE,
         rows="\n".join(rows),
     )
+
+
+def describe_housekeeping(schedule: str) -> str:
+    """The page of the gateway's own DAG."""
+    return _HOUSEKEEPING.format(schedule=schedule, timezone=TIMEZONE)
 
 
 def describe_quarantine(file: str, problems: Sequence[str]) -> str:

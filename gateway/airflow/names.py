@@ -9,23 +9,32 @@ from airflow.sdk import Asset, AssetAlias
 
 DEPARTMENT_PREFIX: Final = "department__"
 DOMAIN_PREFIX: Final = "domain__"
+HOUSEKEEPING: Final = "housekeeping"
 TIMEZONE: Final = "Asia/Shanghai"
+#: Owns what belongs to no participant.
+GATEWAY_TEAM: Final = "xinqiao"
 
 KIND_DEPARTMENT: Final = "kind/department"
 KIND_PLATFORM: Final = "kind/platform"
 KIND_DOMAIN: Final = "kind/domain"
+KIND_GATEWAY: Final = "kind/gateway"
 STAGE_COLLECT: Final = "stage/collect"
+STAGE_TELL: Final = "stage/tell"
 STAGE_SCORE: Final = "stage/score"
 STAGE_PUBLISH: Final = "stage/publish"
+STAGE_WITNESS: Final = "stage/witness"
 STAGE_QUARANTINE: Final = "stage/quarantine"
 #: Every tag there is, department ids aside: people filter by them.
 TAGS: Final = (
     KIND_DEPARTMENT,
     KIND_PLATFORM,
     KIND_DOMAIN,
+    KIND_GATEWAY,
     STAGE_COLLECT,
+    STAGE_TELL,
     STAGE_SCORE,
     STAGE_PUBLISH,
+    STAGE_WITNESS,
     STAGE_QUARANTINE,
 )
 

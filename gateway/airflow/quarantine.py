@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from gateway.airflow.guides import describe_quarantine
-from gateway.airflow.names import STAGE_QUARANTINE, TIMEZONE
+from gateway.airflow.names import GATEWAY_TEAM, STAGE_QUARANTINE, TIMEZONE
 from gateway.airflow.tasks import report_problems
 
 #: Seldom enough not to bury other news, often enough to be seen the day it happens.
@@ -24,7 +24,7 @@ def build_quarantine_dag(dag_id: str, file: str, problems: Sequence[str], tags: 
         schedule=CronTriggerTimetable(_SCHEDULE, timezone=TIMEZONE),
         catchup=False,
         max_active_runs=1,
-        default_args={"owner": "xinqiao", "retries": 0},
+        default_args={"owner": GATEWAY_TEAM, "retries": 0},
         tags=[STAGE_QUARANTINE, *tags],
     )
     with dag:

@@ -72,6 +72,37 @@ def mark(department_id: str, collected: Sequence[Mapping[str, Any]]) -> None:
         log.info("已更新 up to date: %s", source)
 
 
+@task(task_id="tell", multiple_outputs=False, trigger_rule="all_done")
+def tell(department_id: str) -> Reference:
+    """Tell a department what became of each of its batches and which records changed, also when a dataset failed."""
+    from gateway.correspondence import tell_participant
+    from gateway.workplace import open_workplace
+
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        told = tell_participant(
+            department_id,
+            tuple(workplace.departments[department_id].datasets),
+            lake=workplace.lake,
+            open_publisher=workplace.open_serving_publisher,
+            now=lambda: datetime.now(UTC),
+        )
+    for dataset, count in told.batches.items():
+        if count:
+            log.info("%s/%s: 已反馈 told of %d 个批次 batches", department_id, dataset, count)
+    for one in told.notices:
+        if one.withdrawn or one.corrected:
+            said = f"撤回 withdrawn {one.withdrawn}, 更正 corrected {one.corrected}"
+            log.info("%s/%s: %s", department_id, one.dataset, said)
+    if not told.messages:
+        log.info("%s: 没有新的可告知 nothing new to tell", department_id)
+    return {
+        "batches": sum(told.batches.values()),
+        "withdrawn": sum(one.withdrawn for one in told.notices),
+        "corrected": sum(one.corrected for one in told.notices),
+    }
+
+
 @task(task_id="score", multiple_outputs=False)
 def score(domain: str) -> Reference:
     """Score a domain as of the day the run began, on what the lake holds."""
@@ -114,6 +145,33 @@ def publish(domain: str) -> Reference:
         "messages": result.messages,
         "results": result.results,
         "warnings": result.warnings,
+    }
+
+
+@task(task_id="checkpoint", multiple_outputs=False)
+def commit_heads() -> Reference:
+    """Write down the heads of every chain under the day of the run, and send them to the witness."""
+    from gateway.checkpoints import commit_checkpoint
+    from gateway.workplace import open_workplace
+
+    day = shanghai_date(run_instant(get_current_context()["dag_run"]))
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        result = commit_checkpoint(
+            day,
+            lake=workplace.lake,
+            open_publisher=workplace.open_serving_publisher,
+            now=lambda: datetime.now(UTC),
+        )
+    said = result.checkpoint
+    what = "新存证 new" if result.new else "链头未变 the heads are the same"
+    log.info("%s %s: %s, 链 chains %d, 已发送 sent %d", said.day, said.sha256, what, len(said.chains), result.sent)
+    return {
+        "day": said.day.isoformat(),
+        "sha256": said.sha256,
+        "chains": len(said.chains),
+        "new": result.new,
+        "sent": result.sent,
     }
 
 

@@ -35,7 +35,7 @@ def consume(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
-    """接收一个参与方的等级和预警,每条只写一次 / take a participant's grades and warnings, each once."""
+    """接收一个参与方的等级、预警、变更记录和反馈,每条只写一次 / take what waits for a participant, each once."""
     if not to.startswith(_KIND) or not to.removeprefix(_KIND):
         raise typer.BadParameter("jsonl:FILE", param_hint="--to")
     workplace = open_workplace()
@@ -84,5 +84,6 @@ def _print(result: ConsumptionResult) -> None:
     levels = "  ".join(f"{level} {count}" for level, count in result.warnings_by_level.items())
     console.print(f"等级 grades {result.results}: {grades or '-'} · 退出 withdrawn {result.withdrawn}")
     console.print(f"预警 warnings: {levels or '-'} · 解除 cleared {result.cleared}")
+    console.print(f"反馈 feedback {result.feedback} · 变更的记录 changed records {result.changed_records}")
     for reason, count in result.rejected_by_reason.items():
         console.print(f"死信原因 rejected because: {reason} ({count})")

@@ -77,14 +77,21 @@ def show_publications(rows: Iterable[EvaluationFigures]) -> Table:
 def show_consumptions(rows: Sequence[tuple[str, ConsumptionResult]]) -> Table:
     """What each participant's consumer wrote."""
     table = _table(
-        "参与方 participant", "消息 messages", "等级 grades", "A–E, N", "预警 warnings", "重复 dup.", "拒收 refused"
+        "参与方 participant",
+        "消息 messages",
+        "等级 grades",
+        "A–E, N",
+        "预警 warnings",
+        "反馈 feedback",
+        "变更 changed",
+        "重复 dup.",
+        "拒收 refused",
     )
     for title, row in rows:
         grades = " ".join(f"{grade}{n:,}" for grade, n in row.results_by_grade.items())
         levels = show_levels(row.warnings_by_level)
-        table.add_row(
-            title, f"{row.written:,}", f"{row.results:,}", grades, levels, f"{row.duplicates:,}", f"{row.rejected:,}"
-        )
+        told = (row.feedback, row.changed_records, row.duplicates, row.rejected)
+        table.add_row(title, f"{row.written:,}", f"{row.results:,}", grades, levels, *(f"{n:,}" for n in told))
     return table
 
 

@@ -18,7 +18,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from connectors.department import DEPARTMENTS, load_departments
 from exchange_formats.errors import ConfigurationError
 from gateway.airflow.generation import _build_domain as build_domain
-from gateway.airflow.generation import generate_department_dags, generate_domain_dags
+from gateway.airflow.generation import generate_department_dags, generate_domain_dags, generate_housekeeping_dags
 from gateway.airflow.names import TAGS
 from scoring.library import MODELS, load_models
 from scoring.tables import TABLES
@@ -96,7 +96,8 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(180)
 def test_serialised_dags_are_the_same_when_the_hash_seed_differs(parsed: list[dict[str, Any]]) -> None:
-    assert len(parsed[0]["digests"]) == 2 * PROVINCE + 1
+    # And a broken department, and the gateway's own.
+    assert len(parsed[0]["digests"]) == 2 * PROVINCE + 2
     assert all(one["digests"] == parsed[0]["digests"] for one in parsed)
 
 
@@ -104,6 +105,7 @@ def test_parse_takes_under_a_second_when_the_province_is_whole(parsed: list[dict
     fastest = {name: min(one["seconds"][name] for one in parsed) for name in parsed[0]["seconds"]}
     assert fastest["departments"] < PARSE_SECONDS
     assert fastest["domains"] < PARSE_SECONDS
+    assert fastest["housekeeping"] < PARSE_SECONDS
 
 
 def test_airflow_finds_every_dag_when_it_reads_the_folder(parsed: list[dict[str, Any]]) -> None:
@@ -148,8 +150,33 @@ def test_department_dag_is_mapped_over_its_datasets_when_serialised() -> None:
         assert tasks["mark"]["trigger_rule"] == "all_done"
         assert [one["__var"]["name"] for one in tasks["mark"]["outlets"]] == [f"{identifier}/collected"]
         # Otherwise a run with a failed dataset would end as a success.
-        assert set(collect["downstream_task_ids"]) == {"complete", "mark"}
+        assert set(collect["downstream_task_ids"]) == {"complete", "mark", "tell"}
         assert tasks["complete"]["trigger_rule"] == "none_failed"
+
+
+def test_department_is_told_beside_the_marking_of_assets_when_some_datasets_failed() -> None:
+    for dag in generate_department_dags({}).values():
+        tasks = serialise(dag)
+        assert tasks["tell"]["trigger_rule"] == "all_done"
+        assert tasks["tell"]["has_retry_policy"]
+        assert tasks["tell"]["downstream_task_ids"] == ["complete"]
+        assert tasks["mark"]["downstream_task_ids"] == ["complete"]
+
+
+def test_heads_are_witnessed_once_a_day_when_the_gateway_keeps_house() -> None:
+    (dag,) = generate_housekeeping_dags().values()
+    assert dag.dag_id == "housekeeping"
+    assert isinstance(dag.schedule, CronTriggerTimetable)
+    assert dag.schedule.timezone == "Asia/Shanghai"
+    assert re.fullmatch(r"[0-5]?\d 23 \* \* \*", dag.schedule.expression), "a checkpoint is of the end of its day"
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert dag.owner
+    assert set(dag.tags) <= set(TAGS)
+    for said in (dag.schedule.expression, "xinqiao checkpoint", "Clear"):
+        assert said in (dag.doc_md or "")
+    (task,) = serialise(dag).values()
+    assert task["task_id"] == "checkpoint"
+    assert task["has_retry_policy"]
 
 
 def test_api_is_asked_by_one_process_when_it_has_a_rate_limit() -> None:
@@ -258,6 +285,7 @@ def test_only_the_wanted_dag_is_built_when_a_task_is_about_to_run(monkeypatch: p
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "department__market_regulation")
     assert set(generate_department_dags({})) == {"department__market_regulation"}
     assert generate_domain_dags({}) == {}
+    assert generate_housekeeping_dags() == {}
 
 
 def test_deadline_is_counted_from_queueing_when_a_department_is_late() -> None:

@@ -16,7 +16,7 @@ from gateway.airflow.executor import _MODULES
 for module in _MODULES: import_module(module)
 before = set(sys.modules)
 import connectors.rabbit.publisher, gateway.bus, gateway.workplace
-import gateway.collection, gateway.evaluation, gateway.publication
+import gateway.checkpoints, gateway.collection, gateway.correspondence, gateway.evaluation, gateway.publication
 print(sorted(set(sys.modules) - before), threading.active_count())
 """
 

@@ -15,16 +15,21 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from exchange_formats.errors import ConfigurationError, FatalError, SkippableError
 from exchange_formats.manifests import Counts, Window
+from exchange_formats.messages.checkpoints import Chain, build_checkpoint
 from gateway.airflow import tasks
 from gateway.airflow.lateness import report_lateness
 from gateway.airflow.names import dataset_asset
+from gateway.checkpoints import CheckpointResult
 from gateway.collection import CollectionResult
+from gateway.correspondence import Correspondence
 from gateway.evaluation import RunReference
 from gateway.publication import PublicationResult
+from gateway.record_notices import NoticesResult
 
 DUE = datetime(2026, 6, 30, 16, 30, tzinfo=UTC)  # half past midnight of 1 July in Shanghai
 END = datetime(2026, 6, 29, 18, 30, tzinfo=UTC)
 SHA = "a" * 64
+DEPARTMENT = SimpleNamespace(datasets={"profile": None, "penalty": None})
 
 
 @dataclass
@@ -60,10 +65,11 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
         lambda: {"dag_run": dag_run, "outlet_events": _Any(events)},
     )
     workplace = SimpleNamespace(
-        departments={"market_regulation": "the department"},
+        departments={"market_regulation": DEPARTMENT},
         lake="the lake",
         resolve=nullcontext,
         open_publisher=nullcontext,
+        open_serving_publisher="the serving publisher",
         pseudonyms="the key",
         models="the models",
         spool=tmp_path,
@@ -82,6 +88,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
         monkeypatch.setattr("gateway.collection.collect_dataset", use_case)
         monkeypatch.setattr("gateway.evaluation.evaluate_domain", use_case)
         monkeypatch.setattr("gateway.publication.publish_domain", use_case)
+        monkeypatch.setattr("gateway.correspondence.tell_participant", use_case)
+        monkeypatch.setattr("gateway.checkpoints.commit_checkpoint", use_case)
 
     return Bench(dag_run, events, calls, install)
 
@@ -118,7 +126,7 @@ def test_window_ends_at_the_runs_own_moment_when_a_task_is_retried(bench: Bench)
     for _ in range(2):
         tasks.collect.function("market_regulation", "penalty")
     assert [call["until"] for call in bench.calls] == [DUE, DUE]
-    assert bench.calls[0]["arguments"] == ("the department", "penalty")
+    assert bench.calls[0]["arguments"] == (DEPARTMENT, "penalty")
     assert bench.calls[0]["lake"] == "the lake"
 
 
@@ -183,6 +191,40 @@ def test_xcom_holds_counts_when_a_domain_was_published(bench: Bench) -> None:
     bench.answer(PublicationResult("work_safety", (), ("w" * 32,)))
     reference = tasks.publish.function("work_safety")
     assert reference == {"runs": [], "withheld": ["w" * 32], "messages": 0, "results": 0, "warnings": 0}
+
+
+def test_department_is_told_of_all_its_datasets_when_it_was_collected(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    notices = (NoticesResult("profile", 0, 0, first=True), NoticesResult("penalty", 1, 2))
+    bench.answer(Correspondence("market_regulation", notices, {"profile": 0, "penalty": 3}))
+    with caplog.at_level("INFO"):
+        reference = tasks.tell.function("market_regulation")
+    assert reference == {"batches": 3, "withdrawn": 1, "corrected": 2}
+    assert bench.calls[0]["arguments"] == ("market_regulation", ("profile", "penalty"))
+    # Whoever stays on an older version of a message is served it, too.
+    assert bench.calls[0]["open_publisher"] == "the serving publisher"
+    assert [one.getMessage() for one in caplog.records] == [
+        "market_regulation/penalty: 已反馈 told of 3 个批次 batches",
+        "market_regulation/penalty: 撤回 withdrawn 1, 更正 corrected 2",
+    ]
+
+
+def test_log_says_so_when_there_is_nothing_to_tell(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.answer(Correspondence("market_regulation", (NoticesResult("profile", 0, 0),), {"profile": 0}))
+    with caplog.at_level("INFO"):
+        tasks.tell.function("market_regulation")
+    assert "nothing new to tell" in caplog.text
+
+
+def test_checkpoint_is_of_the_runs_own_day_when_it_is_tried_again_after_midnight(bench: Bench) -> None:
+    day = date(2026, 7, 1)
+    checkpoint = build_checkpoint(day, [Chain(name="scored/work_safety", heads=(SHA,))], None)
+    bench.answer(CheckpointResult(checkpoint, new=True, sent=1))
+    reference = tasks.commit_heads.function()
+    assert bench.calls[0]["arguments"] == (day,)
+    assert bench.calls[0]["open_publisher"] == "the serving publisher"
+    assert reference == {"day": "2026-07-01", "sha256": checkpoint.sha256, "chains": 1, "new": True, "sent": 1}
 
 
 def test_quarantine_fails_with_every_problem_when_it_runs() -> None:

@@ -19,6 +19,10 @@ from connectors.lake import Lake
 from connectors.rabbit.consumer import Delivery, PoisonMessageError
 from exchange_formats.errors import FatalError
 from exchange_formats.messages import CONTENT_TYPE, OutgoingMessage
+from exchange_formats.messages.feedback import FEEDBACK_REPORTED
+from exchange_formats.messages.records import RECORD_CORRECTED, RECORD_WITHDRAWN
+from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.samples import example_message
 from gateway.publication import publish_domain
 from gateway.subscription import EventFile
 from tests.fakes import MemoryStore
@@ -173,6 +177,15 @@ def test_event_of_an_unknown_type_is_kept_whole(target: Path, messages: list[Out
     with opened(target) as sink:
         sink.take(delivery(messages[0], body=body))
     assert [line["type"] for line in lines(target)] == ["cn.credit.checkpoint.sealed.v1"]
+
+
+def test_feedback_and_changed_records_are_counted_apart_when_they_arrive(
+    target: Path, messages: list[OutgoingMessage]
+) -> None:
+    with opened(target) as sink:
+        for message_type in (FEEDBACK_REPORTED, RECORD_WITHDRAWN, RECORD_CORRECTED):
+            sink.take(delivery(messages[0], body=example_message(MESSAGES[message_type]).body))
+    assert (sink.counts["feedback"], sink.counts["changed_records"], sink.counts["written"]) == (1, 2, 3)
 
 
 def test_second_consumer_is_refused_when_the_file_is_in_use(target: Path) -> None:

@@ -105,7 +105,8 @@ def test_domains_own_level_follows_the_colours_when_it_has_any() -> None:
 
 
 def test_consumption_is_one_line_a_participant_when_shown() -> None:
-    row = ConsumptionResult("a", 3, 1, 0, 2, {"A": 1200, "C": 5}, 0, {"red": 1}, 0, {}, 0)
+    row = ConsumptionResult("a", 3, 1, 0, 2, {"A": 1200, "C": 5}, 0, {"red": 1}, 0, 7, 4, {}, 0)
     shown = text(show_consumptions([("省某厅", row)]))
     assert "1,205" in shown
     assert "A1,200 C5" in shown
+    assert shown.split()[-4:] == ["7", "4", "1", "2"]
