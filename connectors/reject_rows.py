@@ -129,4 +129,5 @@ def _fingerprint_rows(rows: pa.RecordBatch, pseudonyms: PseudonymKey) -> list[st
     """``fingerprint`` of each row: its columns' names and its cells."""
     names = json.dumps(rows.schema.names)
     columns = [column.to_pylist() for column in rows.columns]
-    return [fingerprint(names + json.dumps(cells, default=str), pseudonyms) for cells in zip(*columns, strict=True)]
+    write = json.JSONEncoder(ensure_ascii=False, default=str).encode
+    return [fingerprint(names + write(cells), pseudonyms) for cells in zip(*columns, strict=True)]

@@ -91,7 +91,7 @@ def judge_organisation_codes(codes: Texts) -> Judgement:
 
 def uppercase(texts: Texts) -> Texts:
     """ASCII letters in upper case."""
-    small = np.flatnonzero((texts.data >= ord("a")) & (texts.data <= ord("z")))
+    small = np.flatnonzero(texts.data - np.uint8(ord("a")) < 26)  # what is below wraps around
     if not len(small):
         return texts
     data = texts.data.copy()
