@@ -76,9 +76,14 @@ def receipt_key(domain: str, run_id: str) -> str:
     return f"{published_prefix(domain)}run={run_id}/receipt.json"
 
 
+def feedback_prefix(department: str, dataset: str) -> str:
+    """The marks of all batches of a dataset whose sender was told."""
+    return f"published/feedback/department={department}/dataset={dataset}/"
+
+
 def feedback_sent_key(department: str, dataset: str, batch_id: str) -> str:
     """That a sender was told what became of a batch; written after the confirm."""
-    return f"published/feedback/department={department}/dataset={dataset}/batch={batch_id}.json"
+    return f"{feedback_prefix(department, dataset)}batch={batch_id}.json"
 
 
 def notices_prefix(department: str, dataset: str) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.lake import Lake
-from exchange_formats.keys import feedback_sent_key
+from exchange_formats.keys import feedback_prefix, feedback_sent_key
 from exchange_formats.manifests import BatchManifest, Counts
 from exchange_formats.messages.decoding import BrokenMessageError, Incoming, describe_fault
 from exchange_formats.messages.envelope import GATEWAY_SOURCE, MAXIMUM_BYTES, OutgoingMessage, encode_event
@@ -133,9 +133,11 @@ def _encode(feedback: FeedbackReported, *, scope: str, name: str, time: datetime
 
 
 def _find_letters(lake: Lake, participant: str, dataset: str) -> Iterator[Letter]:
+    # One listing, not one question a batch: this is asked after every collection, of all batches there ever were.
+    told = frozenset(lake.store.list_keys(feedback_prefix(participant, dataset)))
     for manifest in lake.batches(participant, dataset):
         mark = feedback_sent_key(participant, dataset, manifest.batch_id)
-        if not lake.store.exists(mark):
+        if mark not in told:
             feedback = build_feedback(manifest, _open_rejects(lake, manifest))
             yield Letter(encode_feedback(manifest, feedback), mark)
 
