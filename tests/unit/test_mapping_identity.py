@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.identity import derive_ids, protect
+from connectors.identity import derive_ids, find_resident_numbers, protect
 from exchange_formats.digests import derive_id
+from exchange_formats.texts import Texts
 from tests.pulls import CODES, KEY, RESIDENT
 
 TEXT = st.text(max_size=12)
@@ -29,3 +32,15 @@ def test_only_resident_numbers_are_replaced_when_values_are_protected() -> None:
     values = pa.array([RESIDENT, RESIDENT.lower(), "浙环罚〔2026〕1号", CODES[0], None])
     reference = KEY.reference(RESIDENT)
     assert protect(values, KEY).to_pylist() == [reference, reference, "浙环罚〔2026〕1号", CODES[0], None]
+
+
+NUMBERS_AND_MORE = st.lists(
+    st.sampled_from([RESIDENT, RESIDENT.lower(), "7", "x", " 中", CODES[0], RESIDENT[:17] + "1"])
+)
+
+
+@given(st.lists(st.one_of(st.none(), NUMBERS_AND_MORE.map("".join)), max_size=8))
+def test_number_is_found_where_it_stands_by_itself_when_rows_follow_each_other(cells: list[str | None]) -> None:
+    alone = re.compile(rf"(?<![0-9A-Za-z]){RESIDENT}(?![0-9A-Za-z])", re.IGNORECASE)
+    expected = [cell is not None and alone.search(cell) is not None for cell in cells]
+    assert find_resident_numbers(Texts.of(pa.array(cells, pa.string()))).tolist() == expected
