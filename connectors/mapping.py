@@ -253,11 +253,16 @@ class Mapper:
             if numbers is not None:
                 unsaid &= ~(codes.present & numbers.present)
             subjects = resolve_subjects(codes, numbers, natural, natural | unsaid, self._pseudonyms)
-        shown = codes if numbers is None else Texts.of(pc.coalesce(codes.array, numbers.array))
         page.normalised += subjects.normalised
         readable = ~(page.find_unreadable(column.source) | page.find_unreadable(column.person))
         for reason, rows in subjects.problems:
-            page.find(reason, rows & readable, Place("subject_id", column.source, "identity"), shown)
+            broken = rows & readable
+            # The column is named in which the sender finds what is shown, or has to put what is missing.
+            if numbers is not None and reason != Reason.SUBJECT_MISSING:
+                alone = broken & numbers.present & ~codes.present
+                page.find(reason, alone, Place("subject_id", column.person, "identity"), numbers)
+                broken &= ~alone
+            page.find(reason, broken, Place("subject_id", column.source, "identity"), codes)
         return subjects
 
     def _find_personal(self, page: Page, subjects: Subjects) -> Mask:

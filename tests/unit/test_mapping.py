@@ -230,7 +230,8 @@ def test_organisation_never_becomes_its_representative_when_its_code_is_broken(
     kind: str | None, code: str | None, reason: str
 ) -> None:
     reject = bad(penalty(CF_XDR_LB=kind, CF_XDR_SHXYM=code, CF_XDR_ZJHM=RESIDENT))
-    assert reject["reason"] == reason
+    assert (reject["reason"], reject["source_column"]) == (reason, "CF_XDR_SHXYM")
+    assert reject["value"] == (code and mask_identity(code))
     assert RESIDENT not in str(reject)
 
 
@@ -253,6 +254,7 @@ def test_lone_number_is_a_person_when_nobody_says_what_the_party_is() -> None:
 def test_number_is_rejected_masked_and_for_its_reason_when_it_is_none(number: str, reason: str) -> None:
     reject = bad(penalty(CF_XDR_LB="自然人", CF_XDR_SHXYM=None, CF_XDR_ZJHM=number))
     assert (reject["reason"], reject["value"]) == (reason, mask_identity(number))
+    assert reject["source_column"] == "CF_XDR_ZJHM"
     assert number[6:] not in str(reject) or number.endswith("*")
 
 
