@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pyarrow.compute as pc
 import pytest
 
 from connectors.department import load_departments
-from exchange_formats.keys import domain_prefix
+from connectors.rabbit.connection import open_channel
+from exchange_formats.keys import domain_prefix, landing_prefix
 from exchange_formats.manifests import RunManifest
+from exchange_formats.messages.checkpoints import CheckpointCommitted
+from exchange_formats.messages.decoding import decode_event
+from exchange_formats.messages.feedback import FEEDBACK_REPORTED
+from exchange_formats.periods import shanghai_date
+from exchange_formats.topology import checkpoints_queue
+from gateway.airflow.names import HOUSEKEEPING
+from gateway.bus import connection_id
 from gateway.stack.airflow_client import DagRun
 from gateway.stack.environment import read_environment
 from tests.e2e.conftest import ADDED, BROKEN, BROKEN_LINE, Inbox, Province
@@ -21,7 +33,8 @@ pytestmark = pytest.mark.timeout(420)
 
 PLATFORM = "provincial_platform"
 ECOLOGY = "ecology_environment"
-SIMULATED = (PLATFORM, "market_regulation", ECOLOGY, "emergency_management")
+EMERGENCY = "emergency_management"
+SIMULATED = (PLATFORM, "market_regulation", ECOLOGY, EMERGENCY)
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,13 @@ def first(province: Province) -> Round:
     return Round(runs, published, province.consume(PLATFORM), province.consume(ECOLOGY))
 
 
+@pytest.fixture(scope="module")
+def feedback(province: Province, first: Round) -> list[Mapping[str, Any]]:
+    """What the department of the file drop was told of its first batches."""
+    events = [event for event in province.consume(EMERGENCY).latest if event["type"] == FEEDBACK_REPORTED]
+    return [event["data"] for event in events]
+
+
 @dataclass(frozen=True)
 class Second:
     """The round after one subject came onto the severe list."""
@@ -53,7 +73,7 @@ class Second:
 @pytest.fixture(scope="module")
 def second(province: Province, first: Round) -> Second:
     """One enterprise that only market regulation supervises is put on the list; its department is collected again."""
-    others = read_active(province, ECOLOGY) | read_active(province, "emergency_management")
+    others = read_active(province, ECOLOGY) | read_active(province, EMERGENCY)
     graded = [subject for (domain, subject), grade in sorted(first.platform.grades.items()) if grade == "A"]
     subject = next(one for one in graded if one not in others)
     source = read_environment(province.stack.home.environment_file)["XINQIAO_SIMULATOR_DATABASE"]
@@ -149,6 +169,74 @@ def test_participant_gets_only_what_it_subscribed_to_when_it_consumes(first: Rou
     assert first.ecology.grades == {key: grade for key, grade in first.platform.grades.items() if key[0] in domains}
 
 
+def test_sender_is_told_of_every_batch_when_it_was_collected(
+    province: Province, feedback: list[Mapping[str, Any]]
+) -> None:
+    lake = province.workplace.lake
+    datasets = load_departments()[EMERGENCY].datasets
+    landed = {batch.batch_id: batch.counts for name in datasets for batch in lake.batches(EMERGENCY, name)}
+    assert len(landed) == len(datasets)
+    assert {said["about"]["batch_id"]: said["counts"] for said in feedback} == {
+        batch: counts.model_dump() for batch, counts in landed.items()
+    }
+    assert {said["participant"] for said in feedback} == {EMERGENCY}
+
+
+def test_sender_finds_its_rejected_rows_when_it_reads_its_feedback(
+    province: Province, feedback: list[Mapping[str, Any]]
+) -> None:
+    """Each row that was told of is looked up in the department's own file; stars stand for what is masked."""
+    told = [row for said in feedback for row in said["rows"] if row["origin"].endswith(".csv") and row.get("value")]
+    cells = [read_cell(province, row["origin"], row["row"], row["source_column"]) for row in told]
+    for row, cell in zip(told, cells, strict=True):
+        pattern = ".+".join(map(re.escape, re.split(r"\*+", row["value"])))
+        assert re.fullmatch(pattern, cell), f"{row['origin']} {row['row']} {row['source_column']}"
+    assert 0 < sum(row["value"] == cell for row, cell in zip(told, cells, strict=True)) < len(told)
+    text = json.dumps(feedback, ensure_ascii=False)
+    planted = province.planted
+    secret = [cell for cell in cells if cell in planted.names or cell in planted.numbers]
+    assert secret
+    assert [cell for cell in secret if cell in text] == []
+
+
+def test_nobody_but_the_sender_is_told_of_its_batches_when_others_consume(first: Round) -> None:
+    told = {
+        inbox: {event["data"]["participant"] for event in events if event["type"] == FEEDBACK_REPORTED}
+        for inbox, events in ((PLATFORM, first.platform.latest), (ECOLOGY, first.ecology.latest))
+    }
+    assert told == {PLATFORM: {PLATFORM}, ECOLOGY: {ECOLOGY}}
+
+
+def test_what_landed_is_told_all_the_same_when_another_dataset_failed(province: Province, first: Round) -> None:
+    run = first.runs[ADDED]
+    tasks = {task.task_id: task.state for task in province.airflow.tasks(run.dag_id, run.run_id)}
+    assert tasks["tell"] == "success"
+    told = province.airflow.xcom(run.dag_id, run.run_id, "tell")
+    assert told == {
+        "batches": len(load_departments()["market_regulation"].datasets) - 1,
+        "withdrawn": 0,
+        "corrected": 0,
+    }
+
+
+def test_platform_holds_the_heads_of_the_lake_when_the_gateway_keeps_house(province: Province, first: Round) -> None:
+    workplace = province.workplace
+    (run,) = province.airflow.wait([province.airflow.trigger(HOUSEKEEPING)], seconds=60)
+    assert run.state == "success"
+    (checkpoint,) = take_checkpoints(province)
+    expected = {f"scored/{domain}": workplace.lake.heads(domain_prefix(domain)) for domain in first.published}
+    for department in workplace.departments.by_id.values():
+        for dataset in department.datasets:
+            heads = workplace.lake.heads(landing_prefix(department.id, dataset))
+            expected |= {f"landing/{department.id}/{dataset}": heads} if heads else {}
+    assert {chain.name: chain.heads for chain in checkpoint.chains} == expected
+    assert checkpoint.day == shanghai_date(datetime.now(UTC))
+
+    (again,) = province.airflow.wait([province.airflow.trigger(HOUSEKEEPING)], seconds=60)
+    said = province.airflow.xcom(again.dag_id, again.run_id, "checkpoint")
+    assert (said["sha256"], said["new"], said["sent"]) == (checkpoint.sha256, False, 0)
+
+
 def test_only_what_changed_is_published_when_one_record_came(second: Second) -> None:
     key = ("enterprise_credit_risk", second.subject)
     assert second.round.platform.latest_grades == {key: "E"}
@@ -163,6 +251,25 @@ def test_no_row_lands_twice_when_collected_again(province: Province, second: Sec
         task.label: province.airflow.xcom(run.dag_id, run.run_id, "collect", task.map_index)["landed"] for task in tasks
     }
     assert landed == {label: int(label == "listing") for label in landed}
+
+
+def take_checkpoints(province: Province) -> list[CheckpointCommitted]:
+    """What the platform takes from its queue of checkpoints with its own login."""
+    taken = []
+    with open_channel(province.workplace.resolve(connection_id(PLATFORM)), purpose="witness") as channel:
+        while (got := channel.basic_get(checkpoints_queue(PLATFORM), auto_ack=True))[0] is not None:
+            data = decode_event(bytes(got[2])).data
+            assert isinstance(data, CheckpointCommitted)
+            taken.append(data)
+    return taken
+
+
+def read_cell(province: Province, origin: str, row: int, column: str) -> str:
+    """One cell of a CSV file in the drop folder; rows are counted as a person does, the header is the first."""
+    path = province.stack.home.drop / origin
+    with path.open(encoding="gb18030", errors="replace", newline="") as file:
+        lines = list(csv.reader(file))
+    return lines[row - 1][lines[0].index(column)].strip()
 
 
 def read_run(province: Province, domain: str, run_id: str) -> RunManifest:
