@@ -112,8 +112,9 @@ def _reasons(row: CollectionFigures) -> str:
 
 
 def _table(*headings: str) -> Table:
+    figures = ("read", "landed", "dup", "rejected", "lake", "subjects", "messages", "results", "feedback", "changed")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        numeric = any(word in heading for word in ("read", "landed", "dup", "rejected", "lake", "subjects", "messages"))
-        table.add_column(heading, justify="right" if numeric or "results" in heading else "left", overflow="fold")
+        numeric = any(word in heading for word in figures)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     return table
