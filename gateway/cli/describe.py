@@ -47,7 +47,7 @@ def describe(
     name: Annotated[
         str | None, typer.Argument(help="消息或数据集.字段 / a message, or DATASET.FIELD", show_default=False)
     ] = None,
-    field: Annotated[str | None, typer.Argument(help="消息的字段 / a field of the message", show_default=False)] = None,
+    field: Annotated[str | None, typer.Argument(help="其中的字段 / a field of it", show_default=False)] = None,
     domain: Annotated[
         str | None, typer.Option("--domain", help="展开该领域模型的指标 / show what this domain's model reads")
     ] = None,
@@ -63,6 +63,8 @@ def describe(
     xinqiao describe grade.evaluated results.score --domain work_safety
     """  # noqa: D301  (the backspace keeps the examples' lines apart)
     atlas = _open_atlas()
+    if field is not None and name in load_catalogue():
+        name, field = f"{name}.{field}", None
     if name is None:
         _print(_list_all(), as_json, _show_all)
     elif name in {one.name for one in MESSAGES.values()} or field is not None:

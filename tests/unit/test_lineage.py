@@ -223,7 +223,7 @@ def test_command_prints_what_a_script_can_read_when_asked_for_json() -> None:
 
 
 def test_command_prints_both_languages_when_read_by_a_person() -> None:
-    assert "省生态环境厅 万元 → 元" in run("penalty.fine_yuan")
+    assert "省生态环境厅 万元 → 元" in run("penalty.fine_yuan") == run("penalty", "fine_yuan")
     assert "等级区间" in run("grade.evaluated", "results.computed_grade")
     shown = run("grade.evaluated", "results.score", "--domain", "work_safety")
     assert shown.count("emergency_management/penalty.处罚类别") == 1
