@@ -15,9 +15,8 @@ from typing import Any, Final
 
 import yaml
 
-from exchange_formats.messages.envelope import CONTENT_TYPE
+from exchange_formats.messages.envelope import CONTENT_TYPE, PERSON
 from exchange_formats.messages.examples import DEPARTMENT, DOMAIN
-from exchange_formats.messages.parties import PERSON
 from exchange_formats.messages.samples import example_message
 from exchange_formats.messages.schemas import message_schema
 from exchange_formats.messages.snapshots import HEADER_PREFIX
