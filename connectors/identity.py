@@ -21,13 +21,15 @@ from exchange_formats.dirt import Dirt
 from exchange_formats.identifiers import judge_resident_numbers, judge_unified_codes, uppercase
 from exchange_formats.rejects import Reason
 from exchange_formats.subjects import PseudonymKey, normalise_identifiers
-from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of
+from exchange_formats.texts import Bytes, Mask, Texts, mask_of
 
 _REGISTRY_NUMBER = r"^[0-9A-Za-z-]{1,40}$"
 _NUMBER = r"[0-9]{6}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
 _NUMBER_IN_TEXT = re.compile(rf"(?<![0-9A-Za-z]){_NUMBER}(?![0-9A-Za-z])")
 #: The same without looking around, which Arrow's expressions cannot.
 _HOLDS_NUMBER = rf"(?:^|[^0-9A-Za-z]){_NUMBER}(?:$|[^0-9A-Za-z])"
+#: Every which byte is looked at first.
+_STEP = 8
 
 
 @dataclass
@@ -83,10 +85,9 @@ def normalise_codes(texts: Texts) -> Texts:
 
 def find_resident_numbers(texts: Texts) -> Mask:
     """Rows of clean ``texts`` that are a resident number, in either case, or in which one stands by itself."""
-    places = _find_long_runs(texts)
-    if not len(places):
-        return np.zeros(len(texts), np.bool_)
-    rows = texts.rows_at(places)
+    rows = _find_long_runs(texts)
+    if not rows.any():
+        return rows
     alone, longer = rows & (texts.lengths == LENGTH), rows & (texts.lengths > LENGTH)
     rows[:] = False
     if alone.any():
@@ -115,22 +116,26 @@ def protect(values: pa.Array, key: PseudonymKey) -> pa.Array:
     return pc.replace_with_mask(values, flags, pa.array([_NUMBER_IN_TEXT.sub(hide, text) for text in held]))
 
 
-def _find_long_runs(texts: Texts) -> Places:
-    """Where a run of 17 digits begins inside one row."""
+def _find_long_runs(texts: Texts) -> Mask:
+    """Rows that hold a run of 17 digits or more."""
+    rows = np.zeros(len(texts), np.bool_)
     if int(texts.lengths.max(initial=0)) < LENGTH:
-        return np.zeros(0, np.int64)
-    # Such a run covers eight neighbours of every second byte; where none does, that is all that is looked at.
-    sample = _are_digits(texts.data[::2])
-    for length in (1, 2, 4):
-        sample = sample[:-length] & sample[length:]
-    if not sample.any():
-        return np.zeros(0, np.int64)
-    digits, others = _are_digits(texts.data), np.zeros(len(texts.data) + 1, np.bool_)
-    others[texts.offsets] = True
-    runs, crossing = digits, others[:-1]
-    for length in (1, 2, 4, 8):  # sixteen bytes from each one on: all digits, any another row's first
-        runs, crossing = runs[:-length] & runs[length:], crossing[:-length] | crossing[length:]
-    return np.flatnonzero(runs[:-1] & digits[LENGTH - 2 :] & ~crossing[1:])
+        return rows
+    # Such a run covers two neighbours of every eighth byte and what lies between: few places need a look at all.
+    sample = _are_digits(texts.data[::_STEP])
+    places = np.flatnonzero(sample[:-1] & sample[1:]) * _STEP
+    for step in range(1, _STEP):
+        places = places[_are_digits(texts.data[places + step])]
+    if not len(places):
+        return rows
+    held = np.searchsorted(texts.offsets, places, side="right") - 1
+    low, high = texts.offsets[held].astype(np.int64), texts.offsets[held + 1].astype(np.int64)
+    begins, ends = places.copy(), np.minimum(places + _STEP + 1, high)
+    for _ in range(_STEP):
+        begins -= (begins > low) & _are_digits(texts.data[begins - 1])
+        ends += (ends < high) & _are_digits(texts.data[np.minimum(ends, len(texts.data) - 1)])
+    rows[held[ends - begins >= LENGTH - 1]] = True
+    return rows & texts.present
 
 
 def _are_digits(data: Bytes) -> Mask:

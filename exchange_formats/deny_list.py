@@ -78,6 +78,7 @@ def _names(text: str, category: Category) -> bool:
     return any(_fold(word)[0] in latin if word.isascii() else _fold(word)[1] in other for word in category.words)
 
 
+@lru_cache(maxsize=4096)
 def _fold(text: str) -> tuple[str, str]:
     """The Latin words of a text between joints (``_blood_type_``), and all of it without spaces and signs."""
     plain = _CAMEL_HUMP.sub(_JOINT, unicodedata.normalize("NFKC", text)).lower()

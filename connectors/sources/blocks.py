@@ -13,7 +13,7 @@ import pyarrow as pa
 from connectors.sources import limits
 from exchange_formats.texts import Mask, Places
 
-#: Bytes read at a time; a page of rows is about as large.
+#: Bytes read at a time: what is parsed while it is still in a core's cache.
 BLOCK = 2 * 2**20
 _LF, _CR, _QUOTE = 10, 13, 34
 _BOMS = {"utf-8": codecs.BOM_UTF8, "gb18030": "\ufeff".encode("gb18030")}
@@ -27,19 +27,37 @@ class Block:
 
     Attributes:
         data: the lines, each with its end (the file's last line may have none).
-        bounds: where the lines begin, and the end of the last one: ``count + 1`` places.
         behind: what follows the block.
     """
 
     def __init__(self, raw: bytes, encoding: str, behind: Behind) -> None:
         self.behind = behind
-        self.raw_bounds = self.bounds = _find_bounds(raw)
+        self._raw = raw
         self._errors, self.data = "surrogateescape", raw
         if encoding != "utf-8" and not raw.isascii():
             # No encoding we accept uses CR or LF inside a character: the lines stay the same.
             self.data = raw.decode(encoding, "surrogateescape").encode("utf-8", "surrogatepass")
             self._errors = "surrogatepass"
-            self.bounds = _find_bounds(self.data)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether every line is certainly one record or blank: no quotes, decodable, none too long."""
+        return b'"' not in self.data and self._is_utf8 and not self._may_hold_long_line()
+
+    @cached_property
+    def bounds(self) -> Places:
+        """Where the lines begin, and the end of the last one: ``count + 1`` places."""
+        return _find_bounds(self.data)
+
+    @cached_property
+    def raw_bounds(self) -> Places:
+        """The same in the file's own encoding."""
+        return self.bounds if self.data is self._raw else _find_bounds(self._raw)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the file."""
+        return len(self._raw)
 
     @property
     def count(self) -> int:
@@ -74,9 +92,20 @@ class Block:
         doubtful = self.blank | (self.lengths > limits.CELL.most)
         if b'"' in self.data:
             doubtful |= self._find_odd_quotes(bytes_, delimiter)
-        if not self.data.isascii():
+        if not self._is_utf8:
             doubtful[self._find_undecodable()] = True
         return np.flatnonzero(doubtful)
+
+    @cached_property
+    def _is_utf8(self) -> bool:
+        return self.data.isascii() or _is_utf8(self.data)
+
+    def _may_hold_long_line(self) -> bool:
+        """A line that is too long would take up at least one of these windows as a whole."""
+        window = limits.CELL.most // 2
+        return any(
+            self.data.find(b"\n", start, start + window) < 0 for start in range(0, len(self.data) - window, window)
+        )
 
     def _find_odd_quotes(self, bytes_: npt.NDArray[np.uint8], delimiter: str) -> Mask:
         """Lines with a quote that neither opens nor closes a cell, nor stands for one inside."""
@@ -97,8 +126,6 @@ class Block:
         return odd
 
     def _find_undecodable(self) -> list[int]:
-        if _is_utf8(self.data):
-            return []
         found, view, start = [], memoryview(self.data), 0
         while start < len(view):
             try:
@@ -150,9 +177,9 @@ class LineBlocks:
             behind = "long line"
         return Block(self._waiting[:end], self._encoding, behind)
 
-    def consume(self, block: Block, lines: int) -> None:
-        """Go on behind the first ``lines`` of the block."""
-        self._waiting = self._waiting[block.raw_bounds[lines] :]
+    def consume(self, block: Block, lines: int | None = None) -> None:
+        """Go on behind the first ``lines`` of the block, or behind all of them."""
+        self._waiting = self._waiting[block.size if lines is None else block.raw_bounds[lines] :]
         self._wanted = BLOCK
 
     def grow(self) -> None:
@@ -167,6 +194,9 @@ class LineBlocks:
             self._ended = not piece
             pieces.append(piece)
             held += len(piece)
+        if not self._ended and len(pieces) > 1:
+            # A block that ends with its last line need not be copied to be cut; most lines are short.
+            pieces.append(self._file.readline(BLOCK // 32))
         self._waiting = b"".join(pieces)
         if not self._began:
             self._began = True

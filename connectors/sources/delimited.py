@@ -18,6 +18,7 @@ from typing import Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from connectors.sources import limits
@@ -151,6 +152,11 @@ class DelimitedTable:
                 self._number += 1
                 yield self._number, _name_long_line()
                 continue
+            plain = self._parse_plain(block, places, columns)
+            if plain is not None:
+                self._blocks.consume(block)
+                yield from plain
+                continue
             split = self._split(block)
             if not split.lines:
                 self._blocks.grow()
@@ -161,7 +167,6 @@ class DelimitedTable:
     def _split(self, block: Block) -> _Split:
         """Read what is doubtful of a block, up to a record that goes on behind it."""
         split = _Split()
-        # A file of one column has no delimiters that could tell a blank line from a row.
         doubtful = range(block.count) if len(self._header) == 1 else block.find_doubtful(self._delimiter).tolist()
         for line in doubtful:
             if line < split.lines:
@@ -187,13 +192,27 @@ class DelimitedTable:
             self._number += end - split.lines
             split.lines = end
 
+    def _parse_plain(
+        self, block: Block, places: Sequence[int], columns: Sequence[str]
+    ) -> Iterator[Run | tuple[int, Record]] | None:
+        """All of a block at once; None where any line asks for a closer look."""
+        # A file of one column has no delimiters that could tell a blank line from a row.
+        if not block.is_plain or len(self._header) == 1:
+            return None
+        batch, ragged = _parse_lines(block.data, self._delimiter, len(self._header), places, columns)
+        if _may_hold_blank_line(batch):
+            return None
+        numbers = np.arange(self._number + 1, self._number + 1 + batch.num_rows + len(ragged))
+        self._number += len(numbers)
+        records = [(int(numbers[place]), self._read_record(block, place)[0]) for place in ragged]
+        return _weave(batch, np.delete(numbers, ragged), records)
+
     def _parse(
         self, block: Block, split: _Split, places: Sequence[int], columns: Sequence[str]
     ) -> Iterator[Run | tuple[int, Record]]:
         """What was split, in order."""
         if not split.runs:
-            yield from split.records
-            return
+            return iter(split.records)
         batch, ragged = _parse_lines(block.join(split.runs), self._delimiter, len(self._header), places, columns)
         numbers, records = np.concatenate(split.numbers), split.records
         if ragged:
@@ -201,14 +220,7 @@ class DelimitedTable:
             found = [(int(numbers[place]), self._read_record(block, lines[place])[0]) for place in ragged]
             records = sorted([*records, *found], key=lambda record: record[0])
             numbers = np.delete(numbers, ragged)
-        start = 0
-        for record, end in zip(records, np.searchsorted(numbers, [number for number, _ in records]), strict=True):
-            if end > start:
-                yield Run(numbers[start:end], batch.slice(start, end - start))
-            yield record
-            start = end
-        if start < len(numbers):
-            yield Run(numbers[start:], batch.slice(start))
+        return _weave(batch, numbers, records)
 
     def _read_record(self, block: Block, first: int) -> tuple[Record, int]:
         """The record that begins at a line, and how many lines it takes; a broken one takes one."""
@@ -246,6 +258,20 @@ class _Split:
     lines: int = 0
 
 
+def _weave(
+    batch: pa.RecordBatch, numbers: Places, records: Sequence[tuple[int, Record]]
+) -> Iterator[Run | tuple[int, Record]]:
+    """Rows and, each at its number, the records that are none of them."""
+    start = 0
+    for record, end in zip(records, np.searchsorted(numbers, [number for number, _ in records]), strict=True):
+        if end > start:
+            yield Run(numbers[start:end], batch.slice(start, end - start))
+        yield record
+        start = end
+    if start < len(numbers):
+        yield Run(numbers[start:], batch.slice(start))
+
+
 def _parse_lines(
     data: bytes, delimiter: str, width: int, places: Sequence[int], columns: Sequence[str]
 ) -> tuple[pa.RecordBatch, list[int]]:
@@ -274,8 +300,19 @@ def _parse_lines(
             check_utf8=False, include_columns=chosen, column_types=dict.fromkeys(chosen, pa.string())
         ),
     )
-    arrays = [column.combine_chunks() for column in table.columns]
+    # One block is one chunk, or none where no row is left; to combine it would copy it.
+    arrays = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
     return pa.record_batch(arrays, names=list(columns)), ragged
+
+
+def _may_hold_blank_line(batch: pa.RecordBatch) -> bool:
+    """Of a blank line pyarrow makes a row of empty cells."""
+    empty = pa.array(np.ones(batch.num_rows, np.bool_))
+    for column in batch.columns:
+        empty = pc.and_(empty, pc.equal(column, ""))
+        if not empty.true_count:
+            return False
+    return True
 
 
 def _explain(error: str) -> _UnreadableError:
