@@ -24,7 +24,8 @@ from exchange_formats.rejects import Title
 #: Objects and arrays inside each other; nothing of ours is deeper than 8.
 MAXIMUM_DEPTH: Final = 32
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and to the end where no quote closes it: one pass whatever the body holds.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}|\[key\]")
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
