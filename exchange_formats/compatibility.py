@@ -14,7 +14,7 @@ What has to break gets a new version beside the old one; a released version is n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from exchange_formats.releases import DatasetPromise, FieldPromise, MessagePromise, Release
@@ -88,6 +88,8 @@ def _compare_meaning(released: DatasetPromise, current: DatasetPromise) -> Itera
 
 
 def _compare_fields(released: FieldPromise, current: FieldPromise, path: str) -> Iterator[Break]:
+    if released.title != current.title:
+        yield Break(f"{path}.title", "列标题改变", f"a header {released.title} is no longer this column")
     if released.type != current.type:
         yield Break(f"{path}.type", "类型改变", f"the type changed from {released.type} to {current.type}")
     if released.unit != current.unit:
@@ -96,12 +98,7 @@ def _compare_fields(released: FieldPromise, current: FieldPromise, path: str) ->
         yield Break(f"{path}.sensitivity", "敏感级别改变", "what readers see of it changes")
     if _requires_more(released.required, current.required):
         yield Break(f"{path}.required", "必填要求变严", "it is required where it was not")
-    if current.codes is not None:
-        lost = sorted(set(released.codes or ()) - set(current.codes))
-        if released.codes is None:
-            yield Break(f"{path}.codes", "取值改为限于代码表", "the values are limited to a list now")
-        elif lost:
-            yield Break(f"{path}.codes", f"代码被删除: {', '.join(lost)}", f"codes are gone: {', '.join(lost)}")
+    yield from _compare_codes(released.codes, current.codes, f"{path}.codes")
     if current.rule is not None and released.rule != current.rule:
         yield Break(f"{path}.rule", "规则新增或改变", f"the rule is {current.rule} now, it was {released.rule}")
     for limit in ("max_length", "maximum"):
@@ -112,6 +109,21 @@ def _compare_fields(released: FieldPromise, current: FieldPromise, path: str) ->
         yield Break(f"{path}.minimum", "下限收紧", f"the limit is {current.minimum} now, it was {released.minimum}")
     if released.may_be_future and not current.may_be_future:
         yield Break(f"{path}.may_be_future", "不再允许未来日期", "a date in the future is no longer allowed")
+
+
+def _compare_codes(released: Mapping[str, str] | None, current: Mapping[str, str] | None, path: str) -> Iterator[Break]:
+    """A cell may hold a code or its title: another title is no longer read, a swapped one read as another code."""
+    if current is None:
+        return
+    if released is None:
+        yield Break(path, "取值改为限于代码表", "the values are limited to a list now")
+        return
+    lost = ", ".join(sorted(set(released) - set(current)))
+    renamed = ", ".join(sorted(code for code, title in released.items() if current.get(code, title) != title))
+    if lost:
+        yield Break(path, f"代码被删除: {lost}", f"codes are gone: {lost}")
+    if renamed:
+        yield Break(path, f"代码名称改变: {renamed}", f"codes are called otherwise: {renamed}")
 
 
 def _requires_more(released: bool | str, current: bool | str) -> bool:  # noqa: FBT001 - the catalogue's own form
@@ -125,6 +137,7 @@ def compare_messages(released: MessagePromise, current: MessagePromise) -> Itera
     for name, zh in (
         ("direction", "方向改变"),
         ("key", "路由键改变"),
+        ("key_pattern", "路由键的取值改变"),
         ("may_be_person", "自然人路由改变"),
         ("subject", "subject 的构成改变"),
         ("mode", "CloudEvents 模式改变"),

@@ -2,7 +2,8 @@
 
 ``exchange_formats/released/`` is written at release time only (``python -m gateway.reference --release``)
 and never by hand; ``exchange_formats.compatibility`` compares it with what the catalogue and the
-registry say now. A promise holds what a machine relies on; titles, notes and examples may change freely.
+registry say now. A promise holds what a machine relies on. Titles of columns and of codes belong to it: a
+header may hold the one, a cell the other. Notes, examples and all other titles may change freely.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class _Promise(BaseModel):
 
 
 class FieldPromise(_Promise):
-    """What is promised of one column; codes without their titles."""
+    """What is promised of one column; ``codes``: code → title, either of which a cell may hold."""
 
+    title: str
     type: str
     required: bool | str
     unit: str | None = None
     sensitivity: str
-    codes: tuple[str, ...] | None = None
+    codes: Mapping[str, str] | None = None
     rule: str | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
@@ -57,11 +59,12 @@ class FieldPromise(_Promise):
     def of(cls, spec: FieldSpec) -> Self:
         """What the catalogue says now."""
         return cls(
+            title=spec.title,
             type=spec.type,
             required=spec.required,
             unit=spec.unit,
             sensitivity=spec.sensitivity,
-            codes=None if spec.codes is None else tuple(sorted(spec.codes)),
+            codes=spec.codes,
             rule=f"{spec.rule} on {spec.valid_on}" if spec.valid_on else spec.rule,
             minimum=spec.minimum,
             maximum=spec.maximum,
@@ -101,12 +104,13 @@ class DatasetPromise(_Promise):
 class MessagePromise(_Promise):
     """What is promised of one message type in one version; ``json_schema``: without titles and notes.
 
-    ``columns``: name → Arrow type of the body of a binary message.
+    ``key_pattern``: the routing keys there may be. ``columns``: name → Arrow type of the body of a binary message.
     """
 
     type: str
     direction: Direction
     key: str
+    key_pattern: str
     may_be_person: bool
     subject: str
     mode: Mode
@@ -122,6 +126,7 @@ class MessagePromise(_Promise):
             type=spec.type,
             direction=spec.direction,
             key=spec.key,
+            key_pattern=spec.key_pattern,
             may_be_person=spec.may_be_person,
             subject=spec.subject,
             mode=spec.mode,
@@ -178,7 +183,7 @@ def _read_columns(spec: MessageSpec) -> Mapping[str, str] | None:
     if spec.body is None:
         return None
     with pa.ipc.open_stream(spec.body()) as stream:
-        return {field.name: str(field.type) for field in stream.schema}
+        return {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in stream.schema}
 
 
 def _strip_notes(node: Any, *, names: bool = False) -> Any:

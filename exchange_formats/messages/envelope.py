@@ -45,7 +45,7 @@ class BinaryEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    specversion: Literal["1.0"] = "1.0"
+    specversion: Literal["1.0"]
     id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
     source: Annotated[str, Field(pattern=_SOURCE)]
     type: EventType
@@ -67,7 +67,7 @@ class InboundEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    specversion: Literal["1.0"] = "1.0"
+    specversion: Literal["1.0"]
     id: Annotated[InboundText, Field(max_length=100)]
     source: Annotated[str, Field(pattern=r"^/credit/participants/[a-z][a-z0-9_]{2,39}$")]
     type: EventType
@@ -133,6 +133,7 @@ def encode_event(
         )
     identity = str(derive_uuid(kind, digest_bytes(data), scope))
     empty = CloudEvent(
+        specversion="1.0",
         id=identity,
         source=source,
         type=kind,

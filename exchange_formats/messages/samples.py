@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from exchange_formats.digests import derive_uuid
 from exchange_formats.messages.envelope import (
     GATEWAY_SOURCE,
@@ -26,10 +29,11 @@ def example_message(spec: MessageSpec) -> OutgoingMessage:
         return encode_snapshot(snapshot_run(), 1, 1, 1, snapshot_body(), EXAMPLE_TIME)
     key = spec.routing_key(**{name: parameter.example for name, parameter in spec.parameters.items()})
     data = spec.example().model_dump_json(exclude_none=True).encode()
-    subject = key.split(".", 1)[1]
+    subject = _fill_subject(spec)
     if spec.direction == "inbound":
         sender = DEPARTMENT if DEPARTMENT in key else PLATFORM
         event = InboundEvent(
+            specversion="1.0",
             id=str(derive_uuid(spec.type, "example")),
             source=participant_source(sender),
             type=spec.type,
@@ -49,3 +53,16 @@ def example_message(spec: MessageSpec) -> OutgoingMessage:
         routing_key=key,
         priority=spec.priority,
     )
+
+
+def _fill_subject(spec: MessageSpec) -> str:
+    """What the spec says the ``subject`` is made of: parts of the key, else what the example's data say."""
+    said = _flatten(spec.example().model_dump(mode="json"))
+    parts = {name: parameter.example for name, parameter in spec.parameters.items()}
+    return spec.subject.format_map(said | parts)
+
+
+def _flatten(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Every scalar by its own name, of objects inside too; an outer one wins."""
+    inner = [_flatten(value) for value in node.values() if isinstance(value, Mapping)]
+    return {name: value for one in inner for name, value in one.items()} | dict(node)

@@ -144,6 +144,7 @@ def encode_snapshot(run: SnapshotRun, part: int, parts: int, rows: int, body: by
     )
     identity = str(derive_uuid(SNAPSHOT_TAKEN, run.id, str(part), attributes.bodysha256))
     head = BinaryEvent(
+        specversion="1.0",
         id=identity,
         source=domain_source(run.domain),
         type=SNAPSHOT_TAKEN,

@@ -43,8 +43,8 @@ def render_envelope(tongue: Tongue) -> Iterator[str]:
     ).split(" | ")
     always, may = tongue.say("必有", "always"), tongue.say("可有", "optional")
     outbound, inbound = CloudEvent.model_fields, InboundEvent.model_fields
-    # What has a default is written by us all the same; a sender must write what makes a CloudEvent (1.0, 3.1).
-    required = {name for name, field in inbound.items() if field.is_required()} | {"specversion"}
+    # What has a default is written by us all the same.
+    required = {name for name, field in inbound.items() if field.is_required()}
     titles = ((name, find_title("CloudEvent", name)) for name in outbound)
     yield from table(
         head,

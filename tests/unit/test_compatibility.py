@@ -16,6 +16,7 @@ from exchange_formats.compatibility import Break, compare_datasets, compare_mess
 from exchange_formats.datasets import Dataset, load_contracts
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.snapshots import SNAPSHOT
 from exchange_formats.releases import DatasetPromise, MessagePromise, Release, describe_release, read_release
 from exchange_formats.schema_inclusion import find_narrowings
 
@@ -97,6 +98,7 @@ BREAKING: Final[Mapping[str, Change]] = {
     "permit@1.fields.holder.required": set_field("holder", required=True),
     "permit@1.fields.reason.required": set_field("reason", required="kind = 'general'"),
     "permit@1.fields.kind.codes": set_field("kind", codes={"general": "普通", "other": "其他"}),
+    "permit@1.fields.reason.title": set_field("reason", title="许可理由"),
     "permit@1.fields.holder.codes": set_field("holder", codes={"a": "甲"}),
     "permit@1.fields.permit_no.rule": set_field("permit_no", rule="unified_code"),
     "permit@1.fields.seat.rule": set_field("seat", valid_on="granted_on"),
@@ -114,8 +116,7 @@ HARMLESS: Final[Mapping[str, Change]] = {
     "an optional column": add_field("office"),
     "a code": set_field("kind", codes={"general": "普通", "special": "特许", "other": "其他"}),
     "any value": set_field("kind", codes=None),
-    "another title": set_field("kind", title="许可类别", title_en="kind", example="general"),
-    "another title of a code": set_field("kind", codes={"general": "一般", "special": "特许"}),
+    "another English title": set_field("kind", title_en="kind", example="general"),
     "a longer text": set_field("permit_no", max_length=101),
     "a wider range": set_field("fee_yuan", minimum="-1", maximum=None),
     "no longer required": set_field("permit_no", required=False),
@@ -134,6 +135,16 @@ def test_dataset_is_refused_when_a_change_breaks_senders_or_readers(path: str) -
     changed = copy.deepcopy(PERMIT)
     BREAKING[path](changed)
     assert [found.path for found in compare_datasets(promise(PERMIT), promise(changed))] == [path]
+
+
+@pytest.mark.parametrize("codes", [{"general": "一般", "special": "特许"}, {"general": "特许", "special": "普通"}])
+def test_dataset_is_refused_when_the_title_of_a_code_changes(codes: dict[str, str]) -> None:
+    """A cell may hold the title: another one is no longer read, a swapped one is read as another code."""
+    changed = copy.deepcopy(PERMIT)
+    set_field("kind", codes=codes)(changed)
+    assert [found.path for found in compare_datasets(promise(PERMIT), promise(changed))] == [
+        "permit@1.fields.kind.codes"
+    ]
 
 
 @pytest.mark.parametrize("change", HARMLESS)
@@ -192,6 +203,7 @@ def message(direction: str = "outbound", **changes: Any) -> MessagePromise:
         "type": "cn.credit.example.told.v1",
         "direction": direction,
         "key": "example.{domain}",
+        "key_pattern": r"^example\.(?P<domain>[a-z]{3,9})$",
         "may_be_person": False,
         "subject": "{domain}",
         "mode": "structured",
@@ -261,6 +273,7 @@ def test_message_is_judged_by_its_direction_when_its_schema_changes(
     ("direction", "changes", "path"),
     [
         ("outbound", {"key": "example.{domain}.{city}"}, "key"),
+        ("outbound", {"key_pattern": r"^example\.(?P<domain>[a-z]{3,40})$"}, "key_pattern"),
         ("outbound", {"may_be_person": True}, "may_be_person"),
         ("outbound", {"subject": "{city}"}, "subject"),
         ("outbound", {"mode": "binary"}, "mode"),
@@ -275,6 +288,14 @@ def test_message_is_judged_by_its_direction_when_its_schema_changes(
 def test_message_is_judged_when_how_it_travels_changes(direction: str, changes: Document, path: str | None) -> None:
     found = [one.path for one in compare_messages(message(direction), message(direction, **changes))]
     assert found == ([f"cn.credit.example.told.v1.{path}"] if path else [])
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_promise_says_which_arrow_columns_are_never_empty(kind: str) -> None:
+    columns = MessagePromise.of(MESSAGES[kind]).columns or {}
+    assert {name for name, one in columns.items() if one.endswith(" not null")} == {
+        name for name in columns if not SNAPSHOT.field(name).nullable
+    }
 
 
 @pytest.mark.parametrize("columns", [{"score": "decimal128(6, 2)"}, {"score": "double", "grade": "string"}, None])

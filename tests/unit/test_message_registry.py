@@ -112,6 +112,13 @@ def test_example_keeps_to_its_key_exchange_and_limit(spec: MessageSpec) -> None:
 
 
 @ALL
+def test_example_is_about_what_the_spec_says(spec: MessageSpec) -> None:
+    said = read_by_sdk(example_message(spec)).get_subject()
+    shape = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(spec.subject))
+    assert re.fullmatch(shape, said)
+
+
+@ALL
 def test_example_is_the_same_each_time_and_names_nobody(spec: MessageSpec) -> None:
     message = example_message(spec)
     assert message == example_message(spec)
