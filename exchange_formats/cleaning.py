@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from exchange_formats.cells import Cells
 from exchange_formats.dirt import CONTROL, INVISIBLE, MOJIBAKE, SPACES, Dirt
+from exchange_formats.formulas import QUOTE, restore
 from exchange_formats.rejects import Reason
 from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of
 
@@ -22,6 +23,7 @@ from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of
 MAXIMUM_CELL_BYTES = 64 * 1024
 _SHANGHAI = "Asia/Shanghai"
 _SPACE: Final = 0x20
+_QUOTE: Final = ord(QUOTE)
 _DELETE: Final = 0x7F
 #: One wide character in so many rows or fewer is cut out by itself.
 _RARE: Final = 32
@@ -30,7 +32,7 @@ _BLOCK = 128 * 1024
 
 
 def read_text(values: pa.Array, null_spellings: Sequence[str]) -> Cells[Texts]:
-    """Any source column as clean text: trimmed, brackets and letters narrow, null spellings null.
+    """Any source column as clean text: unguarded, trimmed, brackets and letters narrow, null spellings null.
 
     Chinese punctuation other than brackets stays as it is. Cells above ``MAXIMUM_CELL_BYTES``,
     control characters and signs of a broken encoding are marked and read as null.
@@ -38,8 +40,10 @@ def read_text(values: pa.Array, null_spellings: Sequence[str]) -> Cells[Texts]:
     cells = Cells(Texts.of(_as_strings(values)))
     if len(cells.values.data):
         _refuse_large(cells)
+        if cells.values.lowest <= _QUOTE:
+            _restore_guarded(cells)
         suspects = _narrow(cells)
-        if int(cells.values.data.min(initial=0xFF)) <= _SPACE:
+        if cells.values.lowest <= _SPACE:
             edges = _find_edges(cells.values)
             suspects = edges if suspects is None else suspects | edges
         if suspects is not None and suspects.any():
@@ -57,6 +61,25 @@ def _refuse_large(cells: Cells[Texts]) -> None:
         cells.add_problem(Reason.CELL_TOO_LARGE, large)
         # Its bytes go, too: what is scanned below stays in proportion to the other rows.
         cells.values = Texts.of(pc.if_else(pa.array(large), pa.scalar(None, pa.string()), cells.values.array))
+
+
+def _restore_guarded(cells: Cells[Texts]) -> None:
+    """Take away the quote before formulas. Whoever wrote the file put it there last, so it goes first."""
+    texts = cells.values
+    places = np.flatnonzero(texts.data == _QUOTE)
+    if not len(places):
+        return
+    rows = np.searchsorted(texts.offsets, places, side="right") - 1
+    guarded = np.zeros(len(texts), np.bool_)
+    guarded[rows[texts.offsets[rows] == places]] = True
+    guarded &= texts.present
+    written = texts.array.filter(pa.array(guarded)).to_pylist()
+    meant = [restore(text) for text in written]
+    guarded[guarded] = [before != after for before, after in zip(written, meant, strict=True)]
+    if guarded.any():
+        changed = [after for before, after in zip(written, meant, strict=True) if before != after]
+        cells.add_normalised(Dirt.FORMULA_GUARD, guarded)
+        cells.values = Texts.of(pc.replace_with_mask(texts.array, pa.array(guarded), pa.array(changed, pa.string())))
 
 
 def _as_strings(values: pa.Array) -> pa.Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from exchange_formats.formulas import restore
 from exchange_formats.rejects import Reason
 
 _WIDE_SIGNS: Final = (("（", "("), ("）", ")"))
@@ -27,6 +28,7 @@ MOJIBAKE: Final = "\ufffd|锟斤拷|[\u00c0-\u00ff]{4}"
 class Dirt(StrEnum):
     """The rules that normalise, by the id under which they are counted."""
 
+    FORMULA_GUARD = "formula_guard"
     NULL_SPELLING = "null_spelling"
     FULL_WIDTH = "full_width"
     SPACE = "space"
@@ -60,6 +62,13 @@ class DirtRule:
 
 
 RULES: Final[tuple[DirtRule, ...]] = (
+    DirtRule(
+        Dirt.FORMULA_GUARD,
+        "删除公式防护引号: 单元格开头的单引号, 其后是电子表格会当作公式的文本",
+        "the guard against formulas is removed: a single quote before what a spreadsheet would take for a formula",
+        "'=1+1",
+        "=1+1",
+    ),
     DirtRule(Dirt.NULL_SPELLING, "空值写法读作空", "a spelling of nothing is null", "\\N", ""),
     DirtRule(
         Dirt.FULL_WIDTH,
@@ -186,6 +195,7 @@ RULES: Final[tuple[DirtRule, ...]] = (
 
 def normalise_word(word: str) -> str:
     """A word of a YAML as ``cleaning.read_text`` would read it from a source."""
+    word = restore(word)
     for wide, slim in _WIDE_SIGNS:
         word = word.replace(wide, slim)
     return re.sub(SPACES, " ", re.sub(INVISIBLE, "", word.translate(_TO_NARROW))).strip()

@@ -1,8 +1,8 @@
 """Formula injection: text that a spreadsheet would run when it opens the CSV or XLSX we write.
 
 A cell such as ``=cmd|'/c calc'!A0`` is data to us and a program to the spreadsheet of whoever opens
-the file. Every writer of CSV or XLSX passes each text through ``neutralise``; a reader of a file that
-we wrote passes it through ``restore``. Basis: OWASP, CSV Injection; CWE-1236.
+the file. Every writer of CSV or XLSX passes each text through ``neutralise``; a reader passes each cell
+through ``restore`` (``Dirt.FORMULA_GUARD``), so that what we write comes back. Basis: OWASP, CSV Injection; CWE-1236.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_QUOTE: Final = "'"
+#: What stands before a text that would begin a formula.
+QUOTE: Final = "'"
 # What begins a formula: the four signs, their full-width forms (East Asian editions take them, too), and the
 # characters that an import may drop before it looks for them.
 _DANGEROUS: Final = re.compile("'*[=+\\-@＝＋－＠\t\r\n]")
@@ -22,12 +23,12 @@ def neutralise(text: str) -> str:
 
     A plain signed number (``-12.50``) is no formula and stays. ``restore`` gives every text back.
     """
-    return _QUOTE + text if _is_dangerous(text) else text
+    return QUOTE + text if _is_dangerous(text) else text
 
 
 def restore(text: str) -> str:
-    """The text that ``neutralise`` was given; only for cells that went through it."""
-    return text[1:] if text.startswith(_QUOTE) and _is_dangerous(text) else text
+    """The text that ``neutralise`` was given; one that did not go through it is the same unless it looks guarded."""
+    return text[1:] if text.startswith(QUOTE) and _is_dangerous(text) else text
 
 
 def _is_dangerous(text: str) -> bool:

@@ -66,6 +66,11 @@ class Texts:
         """Whether no byte lies outside ASCII."""
         return not len(self.data) or int(self.data.max()) < 0x80
 
+    @cached_property
+    def lowest(self) -> int:
+        """The lowest byte; 255 where there is none."""
+        return int(self.data.min(initial=0xFF))
+
     def blank(self, rows: Mask) -> Texts:
         """The same texts, ``rows`` no longer present."""
         return Texts(self.data, self.offsets, self.present & ~rows)

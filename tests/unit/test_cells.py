@@ -168,7 +168,7 @@ def test_listed_words_are_the_only_ones_when_codes_and_booleans_are_read() -> No
     assert problems(flags) == [None, None, None, "boolean.malformed", None]
 
 
-LETTERS = "ab09 \t　（）１Ａｚ，《。中\u00a0\u200b\ufeff\u2028é\x00\x7f\ufffd\u00ad\u3000生锟斤拷\U0001f600"
+LETTERS = "'=-ab09 \t　（）１Ａｚ，《。中\u00a0\u200b\ufeff\u2028é\x00\x7f\ufffd\u00ad\u3000生锟斤拷\U0001f600"
 
 
 def clean(cell: str) -> tuple[str | None, str | None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
@@ -26,6 +26,7 @@ from exchange_formats.errors import ConfigurationError, FatalError
 from exchange_formats.form_files import write_csv, write_xlsx, write_xml
 from exchange_formats.form_rows import FormRows, Omission, describe_omission, iterate_rows, write_rows
 from exchange_formats.forms import Form, FormField, find_form, load_forms
+from exchange_formats.formulas import neutralise
 from exchange_formats.manifests import Window
 from exchange_formats.uploads import build_head
 from tests.pulls import CODES, KEY, RESIDENT, UNTIL
@@ -251,6 +252,35 @@ def test_a_file_is_read_again_when_it_was_written_in_the_form(tmp_path: Path, su
     assert [(one["document_no"], one["facts"], one["fine_yuan"]) for one in back] == [
         (one["document_no"], one["facts"], one["fine_yuan"]) for one in records
     ]
+
+
+FORMULAS = st.text(st.sampled_from("'=+-@＝＋－＠1.甲A "), min_size=1, max_size=8).map(str.strip).filter(bool)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_text_comes_back_when_a_spreadsheet_would_run_it(tmp_path: Path, suffix: str) -> None:
+    form, dataset = find(WRITTEN[0])
+    spellings = DatasetMapping.model_validate({"form": form.id}).null_spellings
+    texts = FORMULAS.filter(lambda text: text not in spellings)
+
+    @settings(max_examples=60, deadline=None)
+    @given(facts=st.lists(texts, min_size=1, max_size=5), authority=texts)
+    @example(facts=["=1+1", "'=1+1", "''-5", "-12.50", "'-12.50", "＝1", "+", "@A1", "'甲"], authority="=甲")
+    def check(facts: list[str], authority: str) -> None:
+        records = [
+            dict(PENALTY, record_id=f"r{n}", document_no=f"浙环罚〔2026〕{n}号", facts=text, authority=authority)
+            for n, text in enumerate(facts)
+        ]
+        rows = list(iterate_rows(write_rows(form, dataset, land(records, dataset)).rows))
+        raw = b"".join(write_csv(form, rows)) if suffix == "csv" else write_xlsx(form, rows)
+        mapped = read_file(tmp_path / f"a.{suffix}", raw, form, dataset, {"format": suffix})
+        assert not mapped.rejects.num_rows
+        assert mapped.records["facts"].to_pylist() == facts
+        assert mapped.records["authority"].to_pylist() == [authority] * len(facts)
+        guarded = sum(neutralise(text) != text for text in [*facts, *[authority] * len(facts)])
+        assert mapped.normalised.get("formula_guard", 0) == guarded
+
+    check()
 
 
 def test_cells_are_neutralised_when_a_spreadsheet_would_run_them() -> None:
