@@ -24,6 +24,7 @@ def message_schema(spec: MessageSpec) -> dict[str, Any]:
         for field, described in part.get("properties", {}).items():
             found = find_title(name, field)
             described |= {"title": found.zh, "description": found.en}
+    _require_kinds(schema, schema)
     if spec.direction == "outbound":
         _open(schema)
     return {
@@ -33,6 +34,20 @@ def message_schema(spec: MessageSpec) -> dict[str, Any]:
         "title": f"{spec.title} {spec.title_en}",
         "description": f"{spec.description} {spec.description_en}",
     }
+
+
+def _require_kinds(node: Any, root: dict[str, Any]) -> None:
+    """What tells shapes apart must be there: its default, which fills it in here, is no reader's."""
+    if isinstance(node, dict):
+        if "discriminator" in node:
+            for choice in node["oneOf"]:
+                shape = root["$defs"][choice["$ref"].rpartition("/")[2]]
+                shape["required"] = sorted({node["discriminator"]["propertyName"], *shape.get("required", ())})
+        for child in node.values():
+            _require_kinds(child, root)
+    elif isinstance(node, list):
+        for child in node:
+            _require_kinds(child, root)
 
 
 def _open(node: Any) -> None:

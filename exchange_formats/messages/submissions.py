@@ -25,7 +25,10 @@ CellText = Annotated[
 ]
 #: Text as in a file, or JSON's own whole numbers and truth values. A fraction is text: JSON has no exact decimals.
 Cell = CellText | StrictInt | StrictBool | None
-Row = Annotated[Mapping[ColumnName, Cell], Field(min_length=1, max_length=MAXIMUM_COLUMNS)]
+Row = Annotated[
+    Mapping[ColumnName, Cell],
+    Field(min_length=1, max_length=MAXIMUM_COLUMNS, json_schema_extra={"additionalProperties": False}),
+]
 
 
 class RecordsSubmitted(MessageData):

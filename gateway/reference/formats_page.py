@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from exchange_formats.messages.decoding import MAXIMUM_DEPTH
 from exchange_formats.rejects import RETENTION_DAYS
 from gateway.reference.dataset_sections import render_codes, render_datasets, render_overview
 from gateway.reference.form_sections import render_forms
 from gateway.reference.markdown import Tongue, list_headings
-from gateway.reference.message_sections import link_submission, render_envelope, render_messages
+from gateway.reference.message_sections import link_submission, render_envelope, render_faults, render_messages
 from gateway.reference.rule_sections import (
     render_denied,
     render_dirt,
@@ -44,6 +45,8 @@ SECTIONS: Final[Mapping[str, Callable[[Tongue], Iterable[str]]]] = {
     "forms": render_forms,
     "envelope": render_envelope,
     "messages": render_messages,
+    "faults": render_faults,
+    "depth": lambda _: [str(MAXIMUM_DEPTH)],
 }
 
 

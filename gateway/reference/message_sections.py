@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from exchange_formats.messages.decoding import MessageFault, describe_fault
 from exchange_formats.messages.envelope import CloudEvent, InboundEvent
 from exchange_formats.messages.field_titles import find_title
 from exchange_formats.messages.registry import MESSAGES
@@ -53,6 +54,13 @@ def render_envelope(tongue: Tongue) -> Iterator[str]:
             for name, title in titles
         ),
     )
+
+
+def render_faults(tongue: Tongue) -> Iterator[str]:
+    """Why a message to the gateway may be refused as a whole."""
+    head = tongue.say("代码 | 含义", "code | meaning").split(" | ")
+    titles = ((fault, describe_fault(fault)) for fault in MessageFault)
+    yield from table(head, ((code(fault), tongue.say(title.zh, title.en)) for fault, title in titles))
 
 
 def _heading(message: MessageSpec, tongue: Tongue) -> str:
@@ -110,9 +118,12 @@ def _render_message(message: MessageSpec, tongue: Tongue) -> Iterator[str]:
 
 
 def _list_fields(
-    node: Mapping[str, Any], root: Mapping[str, Any], prefix: str, tongue: Tongue
+    node: Mapping[str, Any], root: Mapping[str, Any], prefix: str, tongue: Tongue, kind: str = ""
 ) -> Iterator[tuple[str, ...]]:
-    """Every field below ``node``, nested ones by their path (``results[].reasons[].points``)."""
+    """Every field below ``node``, nested ones by their path (``results[].reasons[].points``).
+
+    ``kind`` is that of the shape that ``node`` is one of.
+    """
     for name, found in node.get("properties", {}).items():
         shape = _resolve(found, root)
         path = f"{prefix}{name}"
@@ -121,11 +132,15 @@ def _list_fields(
             path += "[]"
             inner = _resolve(inner["items"], root)
         always = tongue.say("是", "yes") if name in node.get("required", ()) else ""
-        kind = "object" if "properties" in inner else str(inner.get("type", ""))
+        if kind:
+            always = f"{code(kind)}: {always or tongue.say('可有', 'optional')}"
+        shapes = [_resolve(choice, root) for choice in inner.get("oneOf", ())]
+        type_ = "object" if shapes or "properties" in inner else str(inner.get("type", ""))
         meaning = tongue.say(found.get("title", ""), found.get("description", ""))
-        yield code(path), meaning, kind, always, BREAK.join(_say_bounds(shape, inner))
-        if "properties" in inner:
-            yield from _list_fields(inner, root, f"{path}.", tongue)
+        yield code(path), meaning, type_, always, BREAK.join(_say_bounds(shape, inner))
+        yield from _list_fields(inner, root, f"{path}.", tongue, kind)
+        for one in shapes:
+            yield from _list_fields(one, root, f"{path}.", tongue, one["properties"]["kind"]["const"])
 
 
 def _resolve(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -148,6 +163,6 @@ def _say_bounds(shape: Mapping[str, Any], inner: Mapping[str, Any]) -> Iterator[
     if "pattern" in inner:
         yield code(inner["pattern"])
     if "maxLength" in inner:
-        yield f"≤ {inner['maxLength']}"
+        yield f"{inner['minLength']}–{inner['maxLength']}" if "minLength" in inner else f"≤ {inner['maxLength']}"
     if "minimum" in inner:
         yield f"≥ {inner['minimum']}"

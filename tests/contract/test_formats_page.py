@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 
@@ -12,7 +13,9 @@ from exchange_formats.code_lists import load_code_lists
 from exchange_formats.datasets import load_catalogue
 from exchange_formats.dirt import RULES
 from exchange_formats.forms import load_forms
+from exchange_formats.messages.decoding import MessageFault, describe_fault
 from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.messages.schemas import message_schema
 from exchange_formats.rejects import Reason, describe_reason
 from gateway.reference.documents import ROOT
 from gateway.reference.markdown import Tongue, anchor, code, row
@@ -60,6 +63,8 @@ def test_rules_reasons_limits_and_lists_are_all_there_when_counted(tongue: Tongu
     for reason in Reason:
         title = describe_reason(reason)
         assert row(code(reason), tongue.say(title.zh, title.en), title.basis) in text
+    for fault in MessageFault:
+        assert row(code(fault), tongue.say(describe_fault(fault).zh, describe_fault(fault).en)) in text
     for rule in RULES:
         assert tongue.say(rule.zh, rule.en) in text
     for limit in LIMITS:
@@ -88,6 +93,8 @@ def test_message_has_its_key_fields_and_an_example_when_looked_up(kind: str, ton
     assert code(message.key) in text
     for field in message.data.model_fields:
         assert re.search(rf"^\| `{field}(\[\])*`", found, re.MULTILINE), field
+    for shape in re.findall(r'"const": "([a-z]+)"', json.dumps(message_schema(message))):
+        assert re.search(rf"^\| `[a-z]+(\[\])?\.kind` \|.* \| `\"{shape}\"` \|$", found, re.MULTILINE), shape
     assert "```json" in found
 
 

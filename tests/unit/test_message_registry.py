@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from exchange_formats.datasets import load_contracts
 from exchange_formats.errors import FatalError
-from exchange_formats.messages.decoding import Incoming, decode_event, decode_incoming
+from exchange_formats.messages.decoding import BrokenMessageError, Incoming, decode_event, decode_incoming
 from exchange_formats.messages.envelope import CONTENT_TYPE, OutgoingMessage, check_size
 from exchange_formats.messages.field_titles import load_titles
 from exchange_formats.messages.registry import LARGEST, MESSAGES
@@ -189,3 +189,20 @@ def test_example_is_taken_when_its_sender_sends_it(spec: MessageSpec) -> None:
     sender = PLATFORM if spec.name == "public_credit.evaluated" else "ecology_environment"
     event = decode_incoming(Incoming(message.body, CONTENT_TYPE, message.routing_key, sender))
     assert event.data == spec.example()
+
+
+@pytest.mark.parametrize(
+    ("kind", "break_it"),
+    [
+        ("objection.filed", lambda data: data["about"].pop("kind")),
+        ("receipt.stored", lambda data: data["receipts"][0].pop("kind")),
+        ("record.submitted", lambda data: data["rows"][0].update({"违法事实": "x"})),
+    ],
+)
+def test_schema_refuses_what_the_gateway_refuses_when_no_type_says_it(kind: str, break_it: Any) -> None:
+    spec = MESSAGES[f"cn.credit.{kind}.v1"]
+    document = document_of(example_message(spec), spec)
+    break_it(document["data"])
+    with pytest.raises(BrokenMessageError):
+        decode_event(json.dumps(document).encode())
+    assert list(validator(spec).iter_errors(document))
