@@ -116,8 +116,8 @@ def decode_message(spec: MessageSpec, body: bytes) -> CloudEvent | InboundEvent:
     if spec.mode != "structured":
         raise BrokenMessageError(MessageFault.CONTENT_TYPE, detail=spec.content_type)
     try:
-        # JSON mode: dates and tuples are strings and lists there.
-        event = event_model(spec).model_validate_json(body)
+        # JSON mode: dates and tuples are strings and lists there. Strict: 0 is no date, true no number.
+        event = event_model(spec).model_validate_json(body, strict=True)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise BrokenMessageError(MessageFault.INVALID, _show_place(first["loc"]), _show_fault(first)) from None
