@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from connectors.department import Column, DatasetMapping, Files
 from connectors.forms import build_columns
+from connectors.sources.contract import explain_record, show_names
 from exchange_formats.datasets import load_catalogue
 from exchange_formats.dirt import normalise_word
 from exchange_formats.errors import FatalError
 from exchange_formats.forms import Form, find_form
-
-_SHOWN = 20
 
 
 def map_form(form_id: str, header: Sequence[str], files: Files, *, hint: str = "") -> DatasetMapping:
@@ -27,10 +26,10 @@ def map_form(form_id: str, header: Sequence[str], files: Files, *, hint: str = "
     dataset = load_catalogue()[form.dataset]
     lost = [name for column, name in form.held.items() if dataset.fields[column].required is True and name not in names]
     if lost:
-        seen = ", ".join(f"'{name[:64]}'" for name in header[:_SHOWN])
+        seen = show_names(header) or "none"
         raise FatalError(
-            f"缺少必填列 / fields of '{form.id}' are missing: {_show(form, lost)}; the header has {seen or 'none'}",
-            hint=hint or f"the fields of '{form.id}' are: {_show(form, form.fields)}",
+            f"缺少必填列 / fields of '{form.id}' are missing: {_show(form, lost)}; the header has {seen}",
+            hint=explain_record(header) or hint or f"the fields of '{form.id}' are: {_show(form, form.fields)}",
         )
     columns = build_columns(form, names)
     return DatasetMapping(

@@ -17,7 +17,7 @@ from exchange_formats.rejects import Reason
 from exchange_formats.texts import Mask, Texts
 
 #: Problems that keep a cell from being read at all, the most telling first.
-UNREADABLE: Final = (Reason.CELL_TOO_LARGE, Reason.TEXT_MOJIBAKE, Reason.TEXT_CONTROL)
+UNREADABLE: Final = (Reason.CELL_TOO_LARGE, Reason.TEXT_MOJIBAKE, Reason.TEXT_CONTROL, Reason.TEXT_SCIENTIFIC)
 
 
 @dataclass(frozen=True)

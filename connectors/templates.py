@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connectors.department import Column, DatasetMapping, Files
+from connectors.sources.contract import explain_record, show_names
 from exchange_formats.datasets import Dataset, FieldSpec
 from exchange_formats.dirt import normalise_word
 from exchange_formats.errors import FatalError
 
 #: ISO 8601, and what a Chinese Excel makes of it when it saves a CSV: 2026/5/1.
 DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S")
-_SHOWN = 20
 
 
 def map_template(dataset: Dataset, header: Sequence[str], files: Files, *, hint: str = "") -> DatasetMapping:
@@ -33,10 +33,10 @@ def map_template(dataset: Dataset, header: Sequence[str], files: Files, *, hint:
     if missing:
         named = "、".join(f"{name} {dataset.fields[name].title}" for name in missing)
         known = ", ".join(f"{spec.title} {name}" for name, spec in dataset.fields.items())
-        seen = "unreadable" if hint else ", ".join(f"'{name[:64]}'" for name in header[:_SHOWN]) or "empty"
+        seen = show_names(header) or "empty"
         raise FatalError(
             f"缺少必填列 / required columns of '{dataset.id}' are missing: {named}; the header is {seen}",
-            hint=hint or f"the columns of '{dataset.id}' are: {known}",
+            hint=explain_record(header) or hint or f"the columns of '{dataset.id}' are: {known}",
         )
     key = [name for name in dataset.identity if name != "subject_id" and name in sources]
     return DatasetMapping(

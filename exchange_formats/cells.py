@@ -32,6 +32,9 @@ DATE_FORMATS: Final = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
 _EARLIEST, _LATEST = date(1900, 1, 1), date(2199, 12, 31)
 _SHANGHAI = "Asia/Shanghai"
 _DECIMAL_TEXT = r"^[+-]?[0-9]{1,18}(\.[0-9]{1,10})?$"
+#: Numbers that are well written and have more digits than any type here.
+_LONG_DECIMAL = r"^[+-]?[0-9]{19,}(\.[0-9]+)?$"
+_FINE_DECIMAL = r"^[+-]?[0-9]{1,18}\.[0-9]{11,}$"
 _EXACT = pa.decimal128(28, 10)
 _INTEGER_TEXT = r"^[+-]?[0-9]{1,15}(\.0+)?$"
 #: Digits and a point that are certainly a number every type here can hold.
@@ -149,7 +152,12 @@ def read_decimals(
         text = narrow(text)
         cells: Cells[pa.Array] = Cells(pa.nulls(0))
         written = mask_of(pc.match_substring_regex(text, _DECIMAL_TEXT))
-        cells.add_problem(Reason.NUMBER_MALFORMED, mask_of(pc.is_valid(text)) & ~written)
+        left = mask_of(pc.is_valid(text)) & ~written
+        if left.any():
+            fine, long = (mask_of(pc.match_substring_regex(text, one)) for one in (_FINE_DECIMAL, _LONG_DECIMAL))
+            cells.add_problem(Reason.NUMBER_INEXACT, fine)
+            cells.add_problem(Reason.NUMBER_RANGE, long)
+            cells.add_problem(Reason.NUMBER_MALFORMED, left & ~fine & ~long)
         exact = pc.cast(_blank(text, ~written), _EXACT)
         if scale is not None:
             cells.add_normalised(scale.rule, written)

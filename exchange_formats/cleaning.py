@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exchange_formats.cells import Cells
-from exchange_formats.dirt import CONTROL, INVISIBLE, MOJIBAKE, SPACES, Dirt
+from exchange_formats.dirt import CONTROL, INVISIBLE, MOJIBAKE, SCIENTIFIC, SPACES, Dirt
 from exchange_formats.formulas import QUOTE, restore
 from exchange_formats.rejects import Reason
 from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of
@@ -24,7 +24,10 @@ MAXIMUM_CELL_BYTES = 64 * 1024
 _SHANGHAI = "Asia/Shanghai"
 _SPACE: Final = 0x20
 _QUOTE: Final = ord(QUOTE)
+_PLUS: Final = ord("+")
 _DELETE: Final = 0x7F
+#: How far from a text's end the sign of its exponent stands.
+_EXPONENT: Final = 3
 #: One wide character in so many rows or fewer is cut out by itself.
 _RARE: Final = 32
 #: Bytes scanned at a time: what stays in a core's cache between two comparisons.
@@ -35,7 +38,7 @@ def read_text(values: pa.Array, null_spellings: Sequence[str]) -> Cells[Texts]:
     """Any source column as clean text: unguarded, trimmed, brackets and letters narrow, null spellings null.
 
     Chinese punctuation other than brackets stays as it is. Cells above ``MAXIMUM_CELL_BYTES``,
-    control characters and signs of a broken encoding are marked and read as null.
+    control characters, signs of a broken encoding and numbers in scientific notation are marked and read as null.
     """
     cells = Cells(Texts.of(_as_strings(values)))
     if len(cells.values.data):
@@ -48,6 +51,8 @@ def read_text(values: pa.Array, null_spellings: Sequence[str]) -> Cells[Texts]:
             suspects = edges if suspects is None else suspects | edges
         if suspects is not None and suspects.any():
             _clean(cells, suspects)
+        if cells.values.lowest <= _PLUS:
+            _refuse_scientific(cells)
     nulls = _find_nulls(cells.values, null_spellings)
     if nulls is not None:
         cells.add_normalised(Dirt.NULL_SPELLING, nulls)
@@ -201,6 +206,20 @@ def _clean(cells: Cells[Texts], suspects: Mask) -> None:
         cells.values = Texts.of(pc.replace_with_mask(cells.values.array, flags, text))
     if (broken := mojibake | control).any():
         cells.values = cells.values.blank(broken)
+
+
+def _refuse_scientific(cells: Cells[Texts]) -> None:
+    """Spreadsheets write long numbers so, and the digits are gone: two document numbers would become one."""
+    texts = cells.values
+    if not len(texts.data):
+        return
+    rows = texts.data[np.maximum(texts.offsets[1:] - _EXPONENT, 0)] == _PLUS
+    rows &= texts.present & (texts.lengths > _EXPONENT)
+    if rows.any():
+        rows[rows] = mask_of(pc.match_substring_regex(texts.array.filter(pa.array(rows)), SCIENTIFIC))
+    if rows.any():
+        cells.add_problem(Reason.TEXT_SCIENTIFIC, rows)
+        cells.values = texts.blank(rows)
 
 
 def _find_nulls(texts: Texts, spellings: Sequence[str]) -> Mask | None:

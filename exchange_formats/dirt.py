@@ -24,6 +24,9 @@ CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{84}\x{86}-\x{9f}]"
 #: U+FFFD; what it becomes when it is decoded once more as GBK; GBK that was decoded as Latin-1.
 MOJIBAKE: Final = "\ufffd|锟斤拷|[\u00c0-\u00ff]{4}"
 
+#: As spreadsheets write a number of twelve digits and more that was not kept as text.
+SCIENTIFIC: Final = r"^-?[0-9](\.[0-9]+)?[Ee]\+[0-9]{2}$"
+
 
 class Dirt(StrEnum):
     """The rules that normalise, by the id under which they are counted."""
@@ -189,6 +192,14 @@ RULES: Final[tuple[DirtRule, ...]] = (
         "某\x00公司",
         None,
         Reason.TEXT_CONTROL,
+    ),
+    DirtRule(
+        "scientific",
+        "科学计数法拒收: 电子表格已丢失数位",
+        "a number in scientific notation is rejected: the spreadsheet lost its digits",
+        "9.13301E+17",
+        None,
+        Reason.TEXT_SCIENTIFIC,
     ),
 )
 

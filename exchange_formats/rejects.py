@@ -54,6 +54,7 @@ class Reason(StrEnum):
     CELL_TOO_LARGE = "cell.too_large"
     TEXT_MOJIBAKE = "text.mojibake"
     TEXT_CONTROL = "text.control"
+    TEXT_SCIENTIFIC = "text.scientific"
     TEXT_TOO_LONG = "text.too_long"
     KEY_MISSING = "key.missing"
     SUBJECT_MISSING = "subject.missing"
@@ -118,6 +119,11 @@ _TITLES = {
     Reason.CELL_TOO_LARGE: Title("单元格过大", "the cell is too large", _OURS),
     Reason.TEXT_MOJIBAKE: Title("乱码", "the text was decoded wrongly before it came", _OURS),
     Reason.TEXT_CONTROL: Title("含控制字符", "the text holds control characters", _OURS),
+    Reason.TEXT_SCIENTIFIC: Title(
+        "科学计数法, 数位可能已丢失, 请按文本重新导出",
+        "a number in scientific notation may have lost digits: export it as text",
+        _OURS,
+    ),
     Reason.TEXT_TOO_LONG: Title("文本超长", "the text is longer than the column keeps", _CATALOGUE),
     Reason.KEY_MISSING: Title("缺少主键", "a key value is missing"),
     Reason.SUBJECT_MISSING: Title("缺少主体代码", "the subject's code is missing", _CATALOGUE),
@@ -208,13 +214,14 @@ def mask_value(value: str, kind: str) -> str:
     """What a reject may show of a value. ``kind``: ``identity``, ``name``, ``typed`` (dates, numbers) or ``code``.
 
     A typed value keeps digits and signs, so that a broken date can be recognised, but
-    no letter: a shifted column must not show a name. Nothing shows a run of eleven.
+    no letter: a shifted column must not show a name. Nothing shows a run of eleven, nor a
+    code the words beside such a run.
     """
     if kind == "identity":
         return mask_identity(value)[:_SHOWN]
     if kind == "name":
         return mask_name(value)
-    shown = _LONG_RUN.sub(lambda match: mask_identity(match[0]), value[:_SHOWN])
-    if kind == "typed":
+    shown, runs = _LONG_RUN.subn(lambda match: mask_identity(match[0]), value[:_SHOWN])
+    if kind == "typed" or runs:
         shown = _LETTER.sub("*", shown)
     return shown + ("…" if len(value) > _SHOWN else "")

@@ -23,6 +23,7 @@ import pyarrow.csv as pacsv
 
 from connectors.sources import limits
 from connectors.sources.blocks import Block, LineBlocks, LongLine
+from connectors.sources.contract import show_name
 from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.packed import open_text
 from connectors.sources.tables import FileBrokenError, Line, Run, page_rows
@@ -141,7 +142,7 @@ class DelimitedTable:
         text = "".join(record)
         if not text.isascii() and _UNDECODED.search(text):
             place = next(place for place, cell in enumerate(record) if _UNDECODED.search(cell))
-            detail = f"column '{self._header[place]}' is not {self._encoding}"
+            detail = f"column '{show_name(self._header[place])}' is not {self._encoding}"
             return RejectedInput(self.origin, number, Reason.ROW_UNDECODABLE, detail)
         return None
 

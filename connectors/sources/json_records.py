@@ -50,7 +50,10 @@ class JsonTable:
     ``records`` is the path of keys to the list, with dots; without it the file is the list itself or JSON Lines.
     """
 
-    header_hint = "every column must be a key of at least one record, with null where there is no value"
+    header_hint = (
+        "every column must be a key of at least one record, with null where there is no value; "
+        "a list under a key is found by 'files.records' of the department's YAML"
+    )
 
     def __init__(self, path: Path, origin: str, records: str | None) -> None:
         self.origin = origin

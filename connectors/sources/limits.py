@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from exchange_formats.cleaning import MAXIMUM_CELL_BYTES
 from exchange_formats.rejects import Reason, Title
 
 Unit = Literal["bytes", "characters", "columns", "cells", "levels", "members", "tags", "times"]
@@ -45,6 +46,15 @@ class Limit:
 
 COLUMNS: Final = Limit("columns", Title("列数", "columns"), 1_024, "columns", (), _FILE, Reason.FILE_BROKEN)
 CELL: Final = Limit("cell", Title("单元格", "one cell"), 2**20, "characters", (), _ROW, Reason.CELL_TOO_LARGE)
+CELL_READ: Final = Limit(
+    "cell_read",
+    Title("所读列的一个单元格（UTF-8）", "one cell of a column that is read (UTF-8)"),
+    MAXIMUM_CELL_BYTES,
+    "bytes",
+    (),
+    _ROW,
+    Reason.CELL_TOO_LARGE,
+)
 LINE: Final = Limit("line", Title("一行", "one line"), 4 * 2**20, "bytes", ("csv",), _ROW, Reason.CELL_TOO_LARGE)
 RECORD: Final = Limit(
     "record",
@@ -165,6 +175,7 @@ UPLOAD_TAGS: Final = Limit(
 LIMITS: Final[tuple[Limit, ...]] = (
     COLUMNS,
     CELL,
+    CELL_READ,
     LINE,
     RECORD,
     JSON_RECORD,

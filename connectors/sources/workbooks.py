@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
@@ -14,6 +14,9 @@ from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.packages import weigh_package
 from connectors.sources.tables import FileBrokenError, Line, page_rows
 from exchange_formats.rejects import Reason
+
+#: How many digits of a number a spreadsheet keeps.
+_DIGITS: Final = 15
 
 
 class WorkbookTable:
@@ -120,7 +123,10 @@ def _to_text(cell: object) -> str:
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
+        if not cell.is_integer():
+            return repr(cell)
+        # Spreadsheets keep fifteen digits: what is longer was another number when it was typed.
+        return str(int(cell)) if abs(cell) < 10**_DIGITS else f"{cell:.{_DIGITS - 1}E}"
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%d %H:%M:%S}"
     if isinstance(cell, date | time):

@@ -25,6 +25,8 @@ OTHERS: Mapping[str, frozenset[str]] = {
 }
 #: Valid codes of each subject type (facts §6.1: both check digits right, nobody's).
 AGENCY, INSTITUTION, SOCIAL = "11330000000000000C", "1233000040000000XG", "51330000500000007N"
+#: Units of what can be nothing but not less.
+_COUNTED = frozenset({"元", "人", "%"})
 
 
 def fill(dataset: str, **changes: str | None) -> dict[str, str | None]:
@@ -251,6 +253,14 @@ def test_a_profile_has_the_columns_of_its_subject_type_when_it_comes_in(subject:
     [found] = judge("profile", {**row, "subject_id": SOCIAL, column: value})
     assert found.startswith("profile.")
     assert found.endswith(f" {column}")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column"),
+    [(name, column) for name, one in CATALOGUE.items() for column, spec in one.fields.items() if spec.unit in _COUNTED],
+)
+def test_an_amount_is_refused_when_it_is_below_zero(dataset: str, column: str) -> None:
+    assert judge(dataset, fill(dataset, **{column: "-1"})) == [f"number.range {column}"]
 
 
 def test_every_reason_that_the_catalogue_gives_is_told_apart() -> None:

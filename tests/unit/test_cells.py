@@ -115,8 +115,10 @@ def test_decimals_are_exact_or_refused_when_read_in_a_batch(cells: list[str | No
     for cell, value, problem in zip(cells, found.values.to_pylist(), problems(found), strict=True):
         if cell is None:
             assert (value, problem) == (None, None)
-        elif not re.fullmatch(r"[+-]?[0-9]{1,18}(\.[0-9]{1,10})?", cell):
+        elif not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", cell):
             assert (value, problem) == (None, "number.malformed")
+        elif len(cell.partition(".")[0].lstrip("+-")) > 18:
+            assert (value, problem) == (None, "number.range")
         else:
             exact = Decimal(cell) * (factor or 1)
             if exact != exact.quantize(Decimal("0.01")):
@@ -125,6 +127,24 @@ def test_decimals_are_exact_or_refused_when_read_in_a_batch(cells: list[str | No
                 assert (value, problem) == (None, "number.range")
             else:
                 assert (value, problem) == (exact, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (str(0.1 + 0.2), "number.inexact"),
+        ("20000.00000000001", "number.inexact"),
+        ("1" * 19, "number.range"),
+        ("-" + "1" * 30 + ".5", "number.range"),
+        (".5", "number.malformed"),
+        ("5.", "number.malformed"),
+        ("1.2.3", "number.malformed"),
+    ],
+)
+def test_number_is_refused_for_what_is_wrong_when_it_has_too_many_digits(text: str, problem: str) -> None:
+    found = read_decimals(texts_of(text, "7"), pa.decimal128(18, 2), None, None, None)
+    assert problems(found) == [problem, None]
+    assert found.values.to_pylist() == [None, Decimal(7)]
 
 
 @given(st.lists(st.decimals(0, 10**9, places=3).map(str), min_size=1, max_size=10))

@@ -420,6 +420,12 @@ def test_a_table_maps_itself_when_its_header_is_the_forms(spelling: Any) -> None
     assert set(mapping.columns) >= {name for name in form.held if name != "public_institution_no"}
 
 
+def test_nobody_is_shown_when_a_record_stands_in_the_headers_place() -> None:
+    with pytest.raises(FatalError, match="looks like a record") as caught:
+        map_form("shuanggongshi_penalty_2018", ["张三丰", "自然人", "11010519491231002X"], FILES)
+    assert not any(part in str(caught.value) for part in ("11010519491231002X", "张"))
+
+
 def test_a_table_is_refused_when_required_fields_are_missing_or_stand_twice() -> None:
     header = find_form(WRITTEN[0]).header()
     with pytest.raises(FatalError, match="CF_JDRQ 处罚决定日期"):

@@ -120,6 +120,9 @@ def test_value_is_normalised_and_counted_when_it_is_dirty(
         ({"CF_XDR_MC": "某\ufffd公司"}, "text.mojibake", None, None),
         ({"CF_XDR_MC": "ÕãÄÄ公司"}, "text.mojibake", None, None),
         ({"CF_WSH": "号\x001"}, "text.control", None, None),
+        ({"CF_WSH": "3.30106E+11"}, "text.scientific", None, None),
+        ({"CF_XDR_SHXYM": "9.13301e+17"}, "text.scientific", None, None),
+        ({"CF_NR_FK": " 1.5E+10 "}, "text.scientific", None, None),
         ({"CF_XDR_MC": "某" * 201}, "text.too_long", "subject_name", "某*"),
         ({"CF_NR_FK": None}, "required.condition", "fine_yuan", None),
         ({"CX_RQ": "2026-04-30"}, "penalty.revocation_order", "revoked_on", "2026-04-30"),
@@ -136,6 +139,12 @@ def test_row_is_rejected_with_its_reason_when_it_breaks_the_contract(
     reject = bad(penalty(**change))
     assert (reject["reason"], reject["column"], reject["value"]) == (reason, column, shown)
     assert (reject["origin"], reject["origin_row"], reject["row"], reject["rows"]) == ("fake", 2, 1, 1)
+
+
+@pytest.mark.parametrize("text", ["E+11", "3.3E+11号", "A3.3E+11", "C+12", "3.3E+1x", "+12"])
+def test_text_is_kept_when_it_only_resembles_a_number_in_scientific_notation(text: str) -> None:
+    page = map_rows(penalty(CF_WSH=text))
+    assert [row["document_no"] for row in page.records.to_pylist()] == [text]
 
 
 def test_ten_megabyte_cell_is_rejected_and_its_neighbour_lands_when_they_come_together() -> None:

@@ -146,6 +146,21 @@ def test_a_missing_column_stops_naming_file_and_column(tmp_path: Path) -> None:
         read(open_folder(tmp_path))
 
 
+def test_nobody_is_shown_when_a_record_stands_in_the_headers_place(tmp_path: Path) -> None:
+    drop(tmp_path, "in/a.csv", "11010519491231002X,张三丰,浙罚1号\r\n")
+    with pytest.raises(FatalError, match="looks like a record") as caught:
+        read(open_folder(tmp_path))
+    assert "110105************" in str(caught.value)
+    assert not any(part in str(caught.value) for part in ("11010519491231002X", "张"))
+
+
+def test_a_number_is_masked_when_it_names_an_unknown_column(tmp_path: Path) -> None:
+    drop(tmp_path, "in/a.csv", "no,code,day,11010519491231002X\r\n1,A,d,x\r\n")
+    source = open_folder(tmp_path, on_unknown_column="report")
+    read(source)
+    assert source.unknown_columns == ("110105************",)
+
+
 def test_an_unknown_column_stops_when_nothing_is_said(tmp_path: Path) -> None:
     drop(tmp_path, "in/a.csv", "no,code,day,phone\r\n1,A,d,130\r\n")
     with pytest.raises(FatalError, match=r"in/a\.csv: unknown columns: 'phone'"):

@@ -57,6 +57,14 @@ def test_cells_become_text_when_the_sheet_is_typed(tmp_path: Path) -> None:
     assert not rejects
 
 
+@pytest.mark.parametrize("number", [10**15, 3301062026000123, -(10**15), 12345678901234567890])
+def test_a_number_shows_that_digits_were_lost_when_the_spreadsheet_keeps_fifteen(tmp_path: Path, number: int) -> None:
+    (tmp_path / "a.xlsx").write_bytes(pack(HEADER, [number, "A", "d"], [10**15 - 1, "B", "d"]))
+    found, rejects = read(open_folder(tmp_path))
+    assert [row["no"] for row in found] == [f"{float(number):.14E}", "999999999999999"]
+    assert not rejects
+
+
 def test_rows_are_numbered_as_the_spreadsheet_does_when_it_begins_lower(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(pack(HEADER, ["1", "A", "d"], [None] * 3, ["2", "B", "d"], first_row=4))
     found, _ = read(open_folder(tmp_path))

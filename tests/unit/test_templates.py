@@ -65,6 +65,14 @@ def test_all_missing_required_columns_are_named_with_titles() -> None:
     assert "the header is '行政相对人代码', '违法事实'" in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["11010519491231002X", "110105********002X", "91330100MA9YYYY09Q"])
+def test_nobody_is_shown_when_a_record_stands_in_the_headers_place(number: str) -> None:
+    with pytest.raises(FatalError, match="looks like a record") as caught:
+        map_template(CATALOGUE["penalty"], [number, "张三丰", "浙罚1号"], FILES)
+    assert number not in str(caught.value)
+    assert "张" not in str(caught.value)
+
+
 def test_hint_explains_a_header_that_is_no_text() -> None:
     with pytest.raises(FatalError, match="try gb18030"):
         map_template(CATALOGUE["penalty"], ["�ķ�"], FILES, hint="try gb18030")

@@ -342,6 +342,12 @@ def test_report_says_it_all_when_a_file_has_problems(tmp_path: Path) -> None:
         assert said in result.output
 
 
+def test_documents_are_not_merged_when_a_spreadsheet_lost_their_digits(tmp_path: Path) -> None:
+    both = [row(document="3.30106E+11"), row(document="3.30106E+11", fine="3"), row(3)]
+    found = check(write_csv(tmp_path / "a.csv", both))
+    assert (found.good, dict(found.rejected_by_reason)) == (1, {"text.scientific": 2})
+
+
 def test_codes_are_listed_when_a_column_holds_something_else(tmp_path: Path) -> None:
     result = run(write_csv(tmp_path / "a.csv", [row(1, kind="警告")]), "-d", "penalty")
     assert "处罚类别 可填 / may hold: 警告、通报批评 | 罚款 | " in result.output
