@@ -83,7 +83,8 @@ class Evaluator:
 
     def fails(self, batch: Batch) -> Mask:
         """Rows where it is false; a row where it is unknown does not fail."""
-        return mask_of(pc.invert(self._evaluate(batch)))
+        held = self._evaluate(batch)
+        return mask_of(pc.invert(held)) if held.false_count else np.zeros(batch.rows, np.bool_)
 
 
 def _compile(node: exp.Expr) -> _Evaluate:
