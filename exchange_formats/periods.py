@@ -24,7 +24,8 @@ def covers(start: date, months: int, day: date) -> bool:
 
 def end_of_day(day: date) -> datetime:
     """The last microsecond of ``day`` in Asia/Shanghai, as a UTC instant: what ``as_of`` means."""
-    return (datetime.combine(day + timedelta(days=1), time(), SHANGHAI) - timedelta(microseconds=1)).astimezone(UTC)
+    # Back in UTC before a microsecond is taken: an hour that ends summer time has two of each.
+    return datetime.combine(day + timedelta(days=1), time(), SHANGHAI).astimezone(UTC) - timedelta(microseconds=1)
 
 
 def shanghai_date(instant: datetime) -> date:

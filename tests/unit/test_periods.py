@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exchange_formats.periods import add_months, covers, end_of_day, shanghai_date
@@ -51,6 +51,7 @@ def test_day_ends_with_its_last_microsecond_in_shanghai_when_asked() -> None:
 
 
 @given(DAYS)
+@example(date(1948, 9, 30))  # the last day of a summer time
 def test_end_of_day_is_on_that_day_when_read_in_shanghai(day: date) -> None:
     end = end_of_day(day)
     assert shanghai_date(end) == day
