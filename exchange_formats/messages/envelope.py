@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SerializeAsAny
 
 from exchange_formats.digests import derive_uuid, digest_bytes
 from exchange_formats.errors import FatalError
-from exchange_formats.messages.texts import InboundText, MessageData, Text
+from exchange_formats.messages.texts import InboundText, InboundTime, MessageData, Text
 
 #: Where the gateway publishes, and where participants send.
 RESULTS: Final = "credit.results"
@@ -71,7 +71,7 @@ class InboundEvent(BaseModel):
     id: Annotated[InboundText, Field(max_length=100)]
     source: Annotated[str, Field(pattern=r"^/credit/participants/[a-z][a-z0-9_]{2,39}$")]
     type: EventType
-    time: AwareDatetime
+    time: InboundTime
     subject: InboundText | None = None
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Annotated[str, Field(pattern=_SCHEMA)] | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
 from exchange_formats.datasets import SubjectType
-from exchange_formats.messages.texts import Frozen, InboundText, MessageData, Reference, Score
+from exchange_formats.messages.texts import Frozen, InboundDate, InboundText, MessageData, Reference, Score
 from exchange_formats.subjects import subject_type
 
 PUBLIC_CREDIT_EVALUATED: Final = "cn.credit.public_credit.evaluated.v1"
@@ -22,8 +21,8 @@ class PublicResult(Frozen):
     score: Score
     #: The platform's own level, as it calls it.
     level: Annotated[InboundText, Field(max_length=20)] | None = None
-    evaluated_on: date
-    valid_until: date | None = None
+    evaluated_on: InboundDate
+    valid_until: InboundDate | None = None
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import date
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from exchange_formats.datasets import Identifier
 from exchange_formats.manifests import Sha256
-from exchange_formats.messages.texts import Frozen, MessageData, RunId, SequenceNumber
+from exchange_formats.messages.texts import Frozen, InboundDate, InboundTime, MessageData, RunId, SequenceNumber
 
 RECEIPT_STORED: Final = "cn.credit.receipt.stored.v1"
 
@@ -41,7 +40,7 @@ class CheckpointReceipt(Frozen):
     """A checkpoint that was stored; ``sha256`` is the checkpoint's own."""
 
     kind: Literal["checkpoint"] = "checkpoint"
-    day: date
+    day: InboundDate
     sha256: Sha256
 
 
@@ -49,7 +48,7 @@ class ReceiptStored(MessageData):
     """What a consumer has made durable, at most 100 receipts a message."""
 
     consumer: Identifier
-    stored_at: AwareDatetime
+    stored_at: InboundTime
     receipts: Annotated[
         tuple[Annotated[PublicationReceipt | CheckpointReceipt, Field(discriminator="kind")], ...],
         Field(min_length=1, max_length=100),

@@ -6,14 +6,23 @@ were kept is judged elsewhere, from these dates.
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from exchange_formats.datasets import Identifier
 from exchange_formats.messages.records import RecordId
-from exchange_formats.messages.texts import Frozen, Grade, InboundText, MessageData, Reference, RunId, Uuid
+from exchange_formats.messages.texts import (
+    Frozen,
+    Grade,
+    InboundDate,
+    InboundText,
+    InboundTime,
+    MessageData,
+    Reference,
+    RunId,
+    Uuid,
+)
 
 MEASURES_APPLIED: Final = "cn.credit.measure.applied.v1"
 OBJECTION_FILED: Final = "cn.credit.objection.filed.v1"
@@ -32,7 +41,7 @@ class AppliedMeasure(Frozen):
     run_id: RunId
     #: The measure's code, as it came with the grade.
     code: Annotated[InboundText, Field(max_length=20)]
-    applied_on: date
+    applied_on: InboundDate
     #: The inspection in which it was applied, by the department's own number.
     inspection_no: InboundText | None = None
     outcome: InboundText | None = None
@@ -83,8 +92,8 @@ class ObjectionFiled(MessageData):
     objection_no: InboundText
     subject_ref: Reference
     about: Annotated[RecordPointer | GradePointer | WarningPointer, Field(discriminator="kind")]
-    filed_on: date
-    accepted_on: date
+    filed_on: InboundDate
+    accepted_on: InboundDate
     grounds: InboundText
 
     @model_validator(mode="after")
@@ -102,8 +111,8 @@ class RepairDecided(MessageData):
     subject_ref: Reference
     records: Annotated[tuple[RecordPointer, ...], Field(min_length=1, max_length=MAXIMUM_ITEMS)]
     decision: Literal["granted", "refused"]
-    decided_on: date
-    repaired_on: date | None = None
+    decided_on: InboundDate
+    repaired_on: InboundDate | None = None
     #: The instrument of the decision.
     instrument: InboundText
     explanation: InboundText | None = None
@@ -121,7 +130,7 @@ class WarningAcknowledged(MessageData):
     department: Identifier
     domain: Identifier
     warning_id: Uuid
-    acknowledged_at: AwareDatetime
+    acknowledged_at: InboundTime
     office: InboundText
 
 
@@ -131,7 +140,7 @@ class WarningDisposed(MessageData):
     department: Identifier
     domain: Identifier
     warning_id: Uuid
-    disposed_at: AwareDatetime
+    disposed_at: InboundTime
     office: InboundText
     result: Literal["rectified", "under_way", "referred", "unfounded"]
     summary: InboundText

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
+from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
 import pyarrow as pa
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from exchange_formats.subjects import check_resident_numbers, mask_identity
 
@@ -26,6 +28,7 @@ _PSEUDONYM = r"np_[A-Za-z0-9_.-]{1,32}_[0-9a-f]{40}"
 # The shape only: check digits were verified when the record landed.
 _UNIFIED = r"[1-9A-Y][0-9A-HJ-NPQRTUWXY]{17}"
 _REFERENCE = re.compile(f"{_PSEUDONYM}|{_UNIFIED}")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _LINE_ENDS = frozenset("\n\t")
 
 
@@ -58,6 +61,21 @@ def refuse_controls(text: str) -> str:
     return text
 
 
+def _read_as(kind: type[date], pattern: str, form: str) -> BeforeValidator:
+    """A date or time of this form only: a number, also in a text, would be read as seconds since 1970."""
+
+    def read(value: object) -> object:
+        if isinstance(value, date):
+            return value
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            # Python would quote what it cannot read.
+            with suppress(ValueError):
+                return kind.fromisoformat(value.upper())
+        raise ValueError(f"no day or time of the form {form}")
+
+    return BeforeValidator(read)
+
+
 def _check_reference(reference: str) -> str:
     if not _REFERENCE.fullmatch(reference):
         # Not shown, not even in part: it may be anything, a name too.
@@ -77,6 +95,9 @@ Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(refuse_numb
 InboundText = Annotated[
     str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(refuse_numbers), AfterValidator(refuse_controls)
 ]
+#: A day, and an instant with its zone, as participants write them (RFC 3339).
+InboundDate = Annotated[date, _read_as(date, _DAY, "YYYY-MM-DD")]
+InboundTime = Annotated[AwareDatetime, _read_as(datetime, rf"{_DAY}[Tt ].+", "YYYY-MM-DDThh:mm:ssZ")]
 Reference = Annotated[
     str,
     Field(json_schema_extra={"pattern": f"^({_PSEUDONYM}|{_UNIFIED})$"}),

@@ -114,6 +114,12 @@ def test_flipped_bytes_end_in_a_typed_error_or_a_message(data: st.DataObject) ->
     assert event.type in MESSAGES
 
 
+def test_time_that_cannot_be_read_is_not_shown() -> None:
+    spec = MESSAGES["cn.credit.objection.filed.v1"]
+    error = fault_of(lambda: decode_event(changed(spec, lambda d: put(d, ("time",), "2026-07-01T secret"))))
+    assert (error.place, "secret" in str(error)) == ("time", False)
+
+
 def test_key_nobody_knows_is_not_shown() -> None:
     number = well_formed(NUMBER)
     error = fault_of(lambda: decode_event(changed(RECORDS, lambda d: put(d, ("data", number), "x"))))
@@ -204,6 +210,7 @@ def test_cell_keeps_its_value_when_it_is_one(value: object) -> None:
         ("record.submitted", ("time",), "1782868200", "time"),
         ("receipt.stored", ("data", "receipts", 0, "messages"), True, "data.receipts.0.publication.messages"),
         ("objection.filed", ("data", "filed_on"), 0, "data.filed_on"),
+        ("objection.filed", ("data", "filed_on"), "0", "data.filed_on"),
         ("objection.filed", ("data", "filed_on"), "2026-07-01T00:00:00", "data.filed_on"),
         ("objection.filed", ("data", "accepted_on"), "2026-06-30", "data"),
         ("objection.filed", ("data", "about"), {"kind": "rumour"}, "data.about"),
