@@ -20,7 +20,7 @@ from exchange_formats.check_digits import LENGTH, check_resident, check_unified
 from exchange_formats.dirt import Dirt
 from exchange_formats.identifiers import judge_resident_numbers, judge_unified_codes, uppercase
 from exchange_formats.rejects import Reason
-from exchange_formats.subjects import PseudonymKey, normalise_identifiers
+from exchange_formats.subjects import FOREIGN, PseudonymKey, normalise_identifiers
 from exchange_formats.texts import Bytes, Mask, Texts, mask_of
 
 _REGISTRY_NUMBER = r"^[0-9A-Za-z-]{1,40}$"
@@ -67,7 +67,7 @@ def resolve_subjects(
 def resolve_registry(numbers: Texts, registry: str) -> Subjects:
     """References ``xr_<registry>_<number>`` of another registry's numbers."""
     written = mask_of(pc.match_substring_regex(numbers.array, _REGISTRY_NUMBER))
-    made = pc.binary_join_element_wise(f"xr_{registry}_", numbers.blank(~written).array, "")
+    made = pc.binary_join_element_wise(f"{FOREIGN}{registry}_", numbers.blank(~written).array, "")
     found = Subjects(made, np.zeros(len(numbers), np.bool_))
     found.problems = [
         (Reason.SUBJECT_MISSING, ~numbers.present),

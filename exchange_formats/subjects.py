@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from exchange_formats.check_digits import ALPHABET, check_resident, check_unifie
 from exchange_formats.texts import Mask, Texts
 
 _SUBJECT_TYPES = ("enterprise", "natural_person", "social_organization", "public_institution", "government_agency")
+#: How references to another registry's subjects begin; they are never published.
+FOREIGN: Final = "xr_"
 _FULL_WIDTH = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(94)} | {"\u3000": " "})
 
 
@@ -67,7 +70,7 @@ class PseudonymKey:
 def subject_type(reference: str) -> str:
     """The subject type a reference's prefix says (facts §6.1, GB 32100 positions 1–2).
 
-    Another registry's subject (``xr_``) is taken for an enterprise (assumption).
+    Another registry's subject (``FOREIGN``) is taken for an enterprise (assumption).
     """
     if reference.startswith("np_"):
         return "natural_person"

@@ -41,8 +41,8 @@ from exchange_formats.messages.records import (
     withdrawal_deadline,
 )
 from exchange_formats.messages.registry import MESSAGES
-from exchange_formats.messages.texts import LONGEST_TEXT, mask_numbers
-from exchange_formats.subjects import is_individual_business, mask_identity, mask_name, subject_type
+from exchange_formats.messages.texts import LONGEST_TEXT, mask_numbers, mask_references
+from exchange_formats.subjects import FOREIGN, is_individual_business, mask_identity, mask_name, subject_type
 from gateway.publication import OpenPublisher
 
 MEMORY_LIMIT: Final = "512MB"
@@ -102,7 +102,8 @@ def find_notices(
 ) -> Iterator[RecordNotice]:
     """Withdrawals first, then corrections, of what stood at the heads ``before``; each by record id.
 
-    A dataset whose records cannot be revoked has none. Records are streamed.
+    A dataset whose records cannot be revoked has none, nor has a subject of another registry: it is never
+    published. Records are streamed.
     """
     spec = choose_contract(lake.contracts, dataset)
     if spec.states.revoked is None:
@@ -158,6 +159,7 @@ def _compare(spec: Dataset) -> str:
         "WITH touched AS (SELECT DISTINCT record_id FROM new_versions ANTI JOIN old_batches USING (batch_id)), "
         f"old AS ({newest.format('old_versions')}), new AS ({newest.format('new_versions')}) "
         f'SELECT old, new FROM old JOIN new USING (record_id) WHERE old."{revoked}" IS NULL AND ({differs}) '
+        f"AND NOT starts_with(old.subject_ref, '{FOREIGN}') AND NOT starts_with(new.subject_ref, '{FOREIGN}') "
         f'ORDER BY new."{revoked}" IS NULL, record_id'
     )
 
@@ -170,13 +172,13 @@ def _describe(spec: Dataset, batch: BatchManifest, old: dict[str, Any], new: dic
         "dataset": spec.id,
         "contract": spec.contract,
         "record_id": new["record_id"],
-        "subject": _subject(new),
         "document_no": _clean(new.get("document_no")),
         "batch_id": batch.batch_id,
         "manifest_sha256": batch.sha256,
         "sequence": batch.sequence,
     }
     try:
+        said["subject"] = _subject(new)
         if decided_on is not None:
             deadline = withdrawal_deadline(decided_on)
             return RecordWithdrawn(**said, reason="revoked", decided_on=decided_on, withdraw_by=deadline)
@@ -190,7 +192,8 @@ def _describe(spec: Dataset, batch: BatchManifest, old: dict[str, Any], new: dic
 def _changes(spec: Dataset, old: dict[str, Any], new: dict[str, Any]) -> tuple[ValueChange, ...]:
     found = []
     if old["subject_ref"] != new["subject_ref"]:
-        found.append(ValueChange(column="subject_id", before=old["subject_ref"], after=new["subject_ref"]))
+        was, now = mask_references(old["subject_ref"]), mask_references(new["subject_ref"])
+        found.append(ValueChange(column="subject_id", before=was, after=now))
     for name, field in spec.columns.items():
         if old[name] != new[name]:
             before, after = (_show(row, name, field) for row in (old, new))
@@ -214,7 +217,7 @@ def _show(row: dict[str, Any], name: str, field: FieldSpec) -> str | None:
 
 
 def _clean(text: str | None) -> str | None:
-    return mask_numbers(text) if text else None
+    return mask_numbers(mask_references(text)) if text else None
 
 
 def _subject(row: dict[str, Any]) -> Subject:

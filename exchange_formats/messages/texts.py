@@ -25,6 +25,7 @@ LONGEST_NAME: Final = 200
 
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[1-8][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
 _PSEUDONYM = r"np_[A-Za-z0-9_.-]{1,32}_[0-9a-f]{40}"
+_REFERENCE_IN_TEXT = re.compile(_PSEUDONYM)
 # The shape only: check digits were verified when the record landed.
 _UNIFIED = r"[1-9A-Y][0-9A-HJ-NPQRTUWXY]{17}"
 _REFERENCE = re.compile(f"{_PSEUDONYM}|{_UNIFIED}")
@@ -35,6 +36,11 @@ _LINE_ENDS = frozenset("\n\t")
 def mask_numbers(text: str) -> str:
     """``text`` with every resident number in it masked, clipped to what a message may carry."""
     return _NUMBER.sub(lambda found: _mask_number(found[0]), text)[:LONGEST_TEXT]
+
+
+def mask_references(text: str) -> str:
+    """``text`` without persons' pseudonyms: only messages under a key of persons may carry one."""
+    return _REFERENCE_IN_TEXT.sub("np_*", text)
 
 
 def mask_long_numbers(text: str) -> str:

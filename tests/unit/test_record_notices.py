@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.department import Column
+from connectors.department import Column, DatasetMapping
 from exchange_formats.errors import TransientError
 from exchange_formats.messages.decoding import decode_event
 from exchange_formats.messages.records import RecordCorrected, RecordWithdrawn, ValueChange
@@ -149,3 +149,26 @@ def test_persons_are_told_under_a_key_of_their_own_and_not_by_name(landings: Lan
     assert keys == {f"record.{DEPARTMENT}.penalty.withdrawn.person", f"record.{DEPARTMENT}.penalty.corrected"}
     text = "".join(one.body.decode() for one in bus.sent)
     assert not any(secret in text for secret in (RESIDENT, "王小五", "王小六"))
+    # What names a person inside another's record is left out: its key is not one of persons.
+    (corrected,) = (one for one in told(bus) if isinstance(one, RecordCorrected))
+    assert {one.column: one.after for one in corrected.changes}["legal_basis"] == "见np_*号"
+
+
+def test_other_registrys_subject_is_not_told_of_and_stops_nobody(tmp_path: Path) -> None:
+    columns = {
+        "subject_id": {"from": "business", "registry": "montreal_food"},
+        "document_no": "no",
+        "kind": {"value": "fine"},
+        "fine_yuan": "amount",
+        "decided_on": "day",
+        "revoked_on": "revoked",
+    }
+    mapping = DatasetMapping.model_validate({"key": ["no"], "max_reject_ratio": 1, "columns": columns})
+    landings = Landings(MemoryStore(), tmp_path, mapping)
+    row = {"no": "1", "business": "40173", "amount": "100", "day": "2026-05-01", "revoked": None}
+    landings.pull([row])
+    send(landings, Bus())
+    assert landings.pull([row | {"revoked": "2026-06-20"}], until=later(1)).counts.landed == 1
+    bus = Bus()
+    assert send(landings, bus) == NoticesResult("penalty", 0, 0)
+    assert bus.sent == []
