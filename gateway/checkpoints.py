@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -19,12 +20,14 @@ from exchange_formats.keys import CHECKPOINTS, checkpoint_key, checkpoint_sent_k
 from exchange_formats.messages.checkpoints import (
     CHECKPOINT_COMMITTED,
     CHECKPOINT_KEY,
+    MAXIMUM_HEADS,
     Chain,
     CheckpointCommitted,
     build_checkpoint,
 )
 from exchange_formats.messages.envelope import GATEWAY_SOURCE, OutgoingMessage, encode_event
 from exchange_formats.messages.registry import MESSAGES
+from gateway.locks import work_alone
 from gateway.outbox import Letter, send_once
 from gateway.publication import OpenPublisher
 
@@ -47,25 +50,35 @@ class CheckpointResult:
 
 
 def commit_checkpoint(
-    day: date, *, lake: Lake, open_publisher: OpenPublisher, now: Callable[[], datetime]
+    day: date, *, lake: Lake, open_publisher: OpenPublisher, now: Callable[[], datetime], spool: Path
 ) -> CheckpointResult:
     """Write the checkpoint of ``day`` unless the newest one says the same, and send what was not sent.
 
+    A day before the newest one's gets none: how the chains stood then, nobody can say any more.
+
     Raises:
-        FatalError: a stored checkpoint or manifest that is not what its name says.
-        TransientError, ConfigurationError: the store or broker is away; done again, nothing is lost.
+        FatalError: a stored checkpoint or manifest that is not what its name says; heads that no message holds.
+        TransientError, ConfigurationError: the store or broker is away, or another process is at it; done again,
+            nothing is lost.
     """
+    # Two at once would follow the same checkpoint, and the chain could never be read again.
+    with work_alone("checkpoint", spool):
+        return _commit(day, lake, open_publisher, now())
+
+
+def _commit(day: date, lake: Lake, open_publisher: OpenPublisher, time: datetime) -> CheckpointResult:
     stored = read_checkpoints(lake)
     chains = read_chains(lake)
     newest = stored[-1] if stored else None
-    new = newest is None or (newest.day, newest.chains) != (day, chains)
     checkpoint = newest
+    new = newest is None or (newest.day <= day and (newest.day, newest.chains) != (day, chains))
     if checkpoint is None or new:
         checkpoint = build_checkpoint(day, chains, newest.sha256 if newest else None)
+        # Before it is stored: one that is too large to be sent would keep all later ones back.
+        encode_checkpoint(checkpoint, time)
         data = checkpoint.model_dump_json().encode()
         lake.store.put_bytes(checkpoint_key(day, checkpoint.sha256), data)
         stored = (*stored, checkpoint)
-    time = now()
     letters = (
         Letter(encode_checkpoint(one, time), mark)
         for one in stored
@@ -82,7 +95,16 @@ def read_chains(lake: Lake) -> tuple[Chain, ...]:
             for pattern in _CHAINS:
                 if match := pattern.fullmatch(key):
                     prefixes["/".join((root.rstrip("/"), *match.groups()[1:]))] = match[1]
-    return tuple(Chain(name=name, heads=lake.heads(prefix)) for name, prefix in sorted(prefixes.items()))
+    return tuple(_read_chain(name, lake.heads(prefix)) for name, prefix in sorted(prefixes.items()))
+
+
+def _read_chain(name: str, heads: tuple[str, ...]) -> Chain:
+    if len(heads) > MAXIMUM_HEADS:
+        raise FatalError(
+            f"链头过多 the chain {name} has {len(heads)} heads, more than {MAXIMUM_HEADS}",
+            hint="再归集一次即合并链头 collect once more: the next batch joins them",
+        )
+    return Chain(name=name, heads=heads)
 
 
 def read_checkpoints(lake: Lake) -> tuple[CheckpointCommitted, ...]:

@@ -12,7 +12,6 @@ are sent again under the same ids, until the receipt is stored.
 
 from __future__ import annotations
 
-import fcntl
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,13 +25,14 @@ from pydantic import ValidationError
 from connectors.lake import Lake
 from connectors.rabbit.publisher import Publisher
 from exchange_formats.digests import digest_bytes
-from exchange_formats.errors import FatalError, TransientError
+from exchange_formats.errors import FatalError
 from exchange_formats.keys import domain_prefix, plan_key, published_prefix, receipt_key, run_prefix
 from exchange_formats.manifests import RunManifest
 from exchange_formats.messages import CLEARED, EVALUATED, RAISED, WITHDRAWN, OutgoingMessage, RunData
 from exchange_formats.messages.versions import ServedVersions
 from exchange_formats.publications import Plan, Receipt, Totals
 from gateway.changes import RunFiles, compare_runs
+from gateway.locks import work_alone
 from gateway.message_spool import MessageSpool
 from gateway.wording import read_wording
 
@@ -130,7 +130,7 @@ def publish_domain(
         FatalError: refused by the broker; an artefact or plan that is not what its digest says.
         ConfigurationError: the exchange does not exist.
     """
-    with _alone(domain, spool):
+    with work_alone(f"publish-{domain}", spool):
         runs = _read_runs(lake, domain)
         ledger = _read_ledger(lake, domain)
         done: list[PublishedRun] = []
@@ -349,15 +349,3 @@ def fetch_artefact(lake: Lake, run: RunManifest, name: str) -> Path:
         if artefact.name in {name, wanted}:
             return lake.fetch(run_prefix(run.domain, run.as_of, run.run_id) + wanted, artefact.sha256)
     raise FatalError(f"运行没有该产物 run {run.run_id} has no artefact '{name}'")
-
-
-@contextmanager
-def _alone(domain: str, spool: Path) -> Iterator[None]:
-    """Two publications of one domain on one machine wait for each other's end by failing early."""
-    spool.mkdir(parents=True, exist_ok=True)
-    with (spool / f"publish-{domain}.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TransientError(f"另一个进程正在发布 another process is publishing {domain}") from error
-        yield

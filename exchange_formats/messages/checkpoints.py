@@ -20,6 +20,8 @@ CHECKPOINT_COMMITTED: Final = "cn.credit.checkpoint.committed.v1"
 CHECKPOINT_KEY: Final = "checkpoint.committed"
 #: 33 departments with 16 datasets each, and their domains, are less than half of it.
 MAXIMUM_CHAINS: Final = 1500
+#: Several writers may fork a chain; the next one joins all heads.
+MAXIMUM_HEADS: Final = 100
 
 _ID = "[a-z][a-z0-9_]{2,39}"
 
@@ -29,7 +31,7 @@ class Chain(Frozen):
 
     #: ``landing/<department>/<dataset>`` or ``scored/<domain>``.
     name: Annotated[str, Field(pattern=rf"^(landing/{_ID}/{_ID}|scored/{_ID})$")]
-    heads: Annotated[tuple[Sha256, ...], Field(min_length=1, max_length=100)]
+    heads: Annotated[tuple[Sha256, ...], Field(min_length=1, max_length=MAXIMUM_HEADS)]
 
 
 class CheckpointCommitted(MessageData):

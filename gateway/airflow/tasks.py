@@ -162,6 +162,7 @@ def commit_heads() -> Reference:
             lake=workplace.lake,
             open_publisher=workplace.open_serving_publisher,
             now=lambda: datetime.now(UTC),
+            spool=workplace.spool,
         )
     said = result.checkpoint
     what = "新存证 new" if result.new else "链头未变 the heads are the same"

@@ -19,7 +19,11 @@ def checkpoint(as_json: Annotated[bool, typer.Option("--json", help="输出 JSON
     workplace = open_workplace()
     now = datetime.now(UTC)
     result = commit_checkpoint(
-        shanghai_date(now), lake=workplace.lake, open_publisher=workplace.open_serving_publisher, now=lambda: now
+        shanghai_date(now),
+        lake=workplace.lake,
+        open_publisher=workplace.open_serving_publisher,
+        now=lambda: now,
+        spool=workplace.spool,
     )
     said = result.checkpoint
     if as_json:

@@ -13,6 +13,7 @@ from exchange_formats.keys import checkpoint_key, domain_prefix, landing_prefix
 from exchange_formats.messages.checkpoints import Chain, CheckpointCommitted, build_checkpoint
 from exchange_formats.messages.decoding import decode_event
 from gateway.checkpoints import CheckpointResult, commit_checkpoint, encode_checkpoint, read_chains, read_checkpoints
+from gateway.locks import work_alone
 from tests.fakes import MemoryStore
 from tests.publication_samples import DOMAIN, Bus, Runs, code, grade
 from tests.pulls import DEPARTMENT, Landings, later, penalty, penalty_mapping
@@ -27,7 +28,8 @@ def landings(tmp_path: Path) -> Landings:
 
 
 def commit(lake: Lake, bus: Bus, day: date = TUESDAY) -> CheckpointResult:
-    return commit_checkpoint(day, lake=lake, open_publisher=bus.open, now=lambda: NOW)
+    spool = lake.cache.with_name("spool")
+    return commit_checkpoint(day, lake=lake, open_publisher=bus.open, now=lambda: NOW, spool=spool)
 
 
 def test_every_chain_stands_with_its_heads(landings: Landings, tmp_path: Path) -> None:
@@ -65,6 +67,38 @@ def test_checkpoint_is_sent_later_when_the_broker_was_away(landings: Landings) -
     result = commit(landings.lake, bus)
     assert (result.new, result.sent) == (True, 2)
     assert bus.sent[0].id == lost.sent[0].id
+
+
+def test_no_checkpoint_is_written_for_a_day_before_the_newest(landings: Landings) -> None:
+    landings.pull([penalty(1)])
+    newest = commit(landings.lake, Bus()).checkpoint
+    landings.pull([penalty(2)], until=later(1))
+    late = commit(landings.lake, bus := Bus(), MONDAY)
+    assert (late.new, late.sent, late.checkpoint, bus.sent) == (False, 0, newest, [])
+
+
+def test_second_checkpoint_waits_when_another_process_is_at_it(landings: Landings) -> None:
+    with work_alone("checkpoint", landings.lake.cache.with_name("spool")), pytest.raises(TransientError):
+        commit(landings.lake, Bus())
+    assert commit(landings.lake, Bus()).new
+
+
+def test_nothing_is_stored_when_the_heads_are_more_than_a_message_holds(
+    landings: Landings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landings.pull([penalty(1)])
+    heads = tuple(f"{number:064x}" for number in range(100))
+    many = tuple(Chain(name=f"landing/department_{n:02}/penalty", heads=heads) for n in range(50))
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.checkpoints.read_chains", lambda _: many)
+        with pytest.raises(FatalError, match="more than"):
+            commit(landings.lake, Bus())
+        patch.setattr(Lake, "heads", lambda *_: (*heads, "f" * 64))
+        patch.setattr("gateway.checkpoints.read_chains", read_chains)
+        with pytest.raises(FatalError, match="101 heads"):
+            commit(landings.lake, Bus())
+    assert read_checkpoints(landings.lake) == ()
+    assert commit(landings.lake, Bus()).sent == 1
 
 
 def test_empty_lake_has_a_checkpoint_too(landings: Landings) -> None:
