@@ -41,7 +41,7 @@ from exchange_formats.errors import ConfigurationError
 from exchange_formats.field_rules import Broken, RowRules, check_text, describe_subjects
 from exchange_formats.manifests import Window
 from exchange_formats.periods import shanghai_date
-from exchange_formats.rejects import Reason
+from exchange_formats.rejects import Reason, describe_reason
 from exchange_formats.subjects import PseudonymKey
 from exchange_formats.texts import Mask, Places, Texts, mask_of
 
@@ -201,6 +201,9 @@ class Mapper:
         if column.value is not None:
             plain = column.model_copy(update={"codes": None})
             constant = self._read_cells(Texts.of(pa.array([column.value])), name, plain, spec, None)
+            if constant.problems:  # no row is to blame
+                where = f"{self._department}.{self._dataset.id}.columns.{name}.value"
+                raise ConfigurationError(f"常量有误 / {where}: {describe_reason(constant.problems[0][0]).en}")
             return constant.values.take(pa.array(np.zeros(page.rows, dtype=np.int64)))
         source = str(column.source)
         cells = self._read_cells(page.texts[source], name, column, spec, known.get(spec.valid_on or ""))

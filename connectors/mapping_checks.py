@@ -5,8 +5,11 @@ Each answers with problems at their place in the department's file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from datetime import date
+from itertools import permutations
+from typing import TYPE_CHECKING, Final
 
 from exchange_formats.conditions import ConditionError, Kind, kind_of, parse_condition
 from exchange_formats.datasets import Dataset, FieldSpec
@@ -17,6 +20,12 @@ from exchange_formats.forms import find_form
 
 if TYPE_CHECKING:
     from connectors.department import Column, DatasetMapping, Department
+
+#: What yes and no are called in a mapping.
+_BOOLEANS: Final = ("true", "false")
+#: A time whose parts cannot be taken for each other.
+_SAMPLE: Final = {"%Y": "2003", "%m": "04", "%d": "05", "%H": "06", "%M": "07", "%S": "08"}
+_SAMPLE_DAY: Final = date(2003, 4, 5)
 
 
 def check_source(
@@ -110,13 +119,28 @@ def _check_column(
         found.append(document.problem((*path, "registry"), "only the subject is named by a registry's number"))
     if column.unit and spec.unit is None:
         found.append(document.problem((*path, "unit"), "this column has no unit"))
-    expected = f"one of {', '.join(spec.codes or ())}"
-    for text, code in (column.codes or {}).items():
-        if spec.codes and code not in spec.codes:
-            found.append(document.problem((*path, "codes", text), "no such code", expected=expected, got=code))
-    if column.value is not None and spec.codes and column.value not in spec.codes:
-        found.append(document.problem((*path, "value"), "no such code", expected=expected, got=column.value))
+    found += _check_codes(document, path, spec, column)
     return found + _check_formats(document, (*path, "formats"), spec, column.formats or ())
+
+
+def _check_codes(
+    document: Document[Department], path: tuple[str, ...], spec: FieldSpec, column: Column
+) -> Iterator[Problem]:
+    """Every code that a mapping gives is one of the column's."""
+    if column.codes and spec.type not in {"string", "boolean"}:
+        yield document.problem((*path, "codes"), "only a text or a yes and no has codes", got=spec.type)
+    if column.classify and spec.type != "string":
+        yield document.problem((*path, "classify"), "only a text is classified", got=spec.type)
+    known = _BOOLEANS if spec.type == "boolean" else tuple(spec.codes or ())
+    given: list[tuple[tuple[str | int, ...], str]] = [
+        *((("codes", text), code) for text, code in (column.codes or {}).items()),
+        *((("classify", index, "code"), rule.code) for index, rule in enumerate(column.classify or ())),
+        *((("value",), value) for value in [column.value] if value is not None),
+    ]
+    for place, code in given:
+        if known and code not in known:
+            expected = f"one of {', '.join(known)}"
+            yield document.problem((*path, *place), "no such code", expected=expected, got=code)
 
 
 def _check_formats(
@@ -129,11 +153,17 @@ def _check_formats(
     from exchange_formats.days import DateFormat
 
     found: list[Problem] = []
+    good: list[DateFormat] = []
     for index, pattern in enumerate(formats):
         try:
-            DateFormat(pattern)
+            good.append(DateFormat(pattern))
         except ValueError as error:
             found.append(document.problem((*path, index), str(error)))
+    for one, other in permutations(good, 2):
+        day = other.read(re.sub("%.", lambda part: _SAMPLE[part[0]], one.text))
+        if day is not None and day.date() != _SAMPLE_DAY:
+            what = f"a text may be read as '{one.text}' and as '{other.text}': which day it is would be guessed"
+            return [*found, document.problem(path, what, hint="keep the one that the source writes")]
     return found
 
 

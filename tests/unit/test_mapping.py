@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from connectors.department import DatasetMapping
+from connectors.department import Column, DatasetMapping
 from connectors.mapping import MappedPage, Mapper
 from exchange_formats.cleaning import MAXIMUM_CELL_BYTES
 from exchange_formats.datasets import load_catalogue
@@ -151,6 +151,24 @@ def test_ten_megabyte_cell_is_rejected_and_its_neighbour_lands_when_they_come_to
     page = map_rows(penalty(1, CF_XDR_MC="x" * 10_000_000), penalty(2))
     assert [row["document_no"] for row in page.records.to_pylist()] == ["浙环罚〔2026〕2号"]
     assert [row["reason"] for row in page.rejects.to_pylist()] == ["cell.too_large"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("decided_on", "2026-13-01", "date is malformed"),
+        ("authority_code", "113300000000000000", "check digit"),
+        ("fine_yuan", "2万", "number is malformed"),
+        ("fine_yuan", "-1", "out of range"),
+    ],
+)
+def test_constant_that_no_column_takes_is_the_mappings_fault(column: str, value: str, said: str) -> None:
+    written = penalty_mapping()
+    constant = Column.model_validate({"value": value})
+    mapping = written.model_copy(update={"columns": {**written.columns, column: constant}})
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        map_rows(penalty(), mapping=mapping)
+    assert f"columns.{column}.value" in str(caught.value)
 
 
 def test_row_is_one_reject_that_lists_every_reason_when_it_breaks_several() -> None:
