@@ -21,7 +21,7 @@ from exchange_formats.dirt import Dirt
 from exchange_formats.identifiers import judge_resident_numbers, judge_unified_codes, uppercase
 from exchange_formats.rejects import Reason
 from exchange_formats.subjects import FOREIGN, PseudonymKey, normalise_identifiers
-from exchange_formats.texts import Bytes, Mask, Texts, mask_of
+from exchange_formats.texts import Bytes, Mask, Places, Texts, mask_of, repeats_itself
 
 _REGISTRY_NUMBER = r"^[0-9A-Za-z-]{1,40}$"
 _NUMBER = r"[0-9]{6}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
@@ -31,6 +31,9 @@ _HOLDS_NUMBER = rf"(?:^|[^0-9A-Za-z]){_NUMBER}(?:$|[^0-9A-Za-z])"
 #: Bytes looked at as one number; the upper half of a digit is 3.
 _STEP = 8
 _HIGH_HALVES, _DIGIT_HALVES = np.uint64(0xF0F0F0F0F0F0F0F0), np.uint64(0x3030303030303030)
+_SIXES = np.uint64(0x0606060606060606)
+#: Where more than one row in so many holds digits, it pays to see whether the column repeats itself.
+_DENSE = 4
 
 
 @dataclass
@@ -86,7 +89,12 @@ def normalise_codes(texts: Texts) -> Texts:
 
 def find_resident_numbers(texts: Texts) -> Mask:
     """Rows of clean ``texts`` that are a resident number, in either case, or in which one stands by itself."""
-    rows = _find_long_runs(texts)
+    places = _find_digits(texts)
+    if len(places) > len(texts) // _DENSE and repeats_itself(texts.array):
+        encoded = texts.array.dictionary_encode()
+        distinct = find_resident_numbers(Texts.of(encoded.dictionary))
+        return mask_of(pa.array(distinct).take(encoded.indices))
+    rows = _find_long_runs(texts, places)
     if not rows.any():
         return rows
     alone, longer = rows & (texts.lengths == LENGTH), rows & (texts.lengths > LENGTH)
@@ -117,26 +125,32 @@ def protect(values: pa.Array, key: PseudonymKey) -> pa.Array:
     return pc.replace_with_mask(values, flags, pa.array([_NUMBER_IN_TEXT.sub(hide, text) for text in held]))
 
 
-def _find_long_runs(texts: Texts) -> Mask:
-    """Rows that hold a run of 17 digits or more."""
-    rows = np.zeros(len(texts), np.bool_)
+def _find_digits(texts: Texts) -> Places:
+    """Where eight digits stand that are looked at as one number; every run of 15 digits covers such a place."""
     if int(texts.lengths.max(initial=0)) < LENGTH:
-        return rows
-    # Such a run covers eight bytes that are looked at as one number: few places need a closer look.
+        return np.zeros(0, np.int64)
     eights = texts.data[: len(texts.data) // _STEP * _STEP].view(np.uint64)
-    places = np.flatnonzero((eights & _HIGH_HALVES) == _DIGIT_HALVES) * _STEP
-    for step in range(_STEP):
-        places = places[_are_digits(texts.data[places + step])]
-    if not len(places):
-        return rows
-    held = np.searchsorted(texts.offsets, places, side="right") - 1
-    low, high = texts.offsets[held].astype(np.int64), texts.offsets[held + 1].astype(np.int64)
-    begins, ends = places.copy(), np.minimum(places + _STEP, high)
-    for _ in range(_STEP + 1):
+    places: Places = np.flatnonzero((eights & _HIGH_HALVES) == _DIGIT_HALVES)
+    # Six more, and the signs behind 9 have another upper half.
+    places = places[(eights[places] + _SIXES & _HIGH_HALVES) == _DIGIT_HALVES]
+    return places * _STEP
+
+
+def _find_long_runs(texts: Texts, places: Places) -> Mask:
+    """Rows that hold a run of 17 digits or more around one of ``places``."""
+    rows = np.searchsorted(texts.offsets, places, side="right") - 1
+    low, high = texts.offsets[rows], texts.offsets[rows + 1]
+    begins = places.copy()
+    for _ in range(_STEP - 1):
         begins -= (begins > low) & _are_digits(texts.data[begins - 1])
-        ends += (ends < high) & _are_digits(texts.data[np.minimum(ends, len(texts.data) - 1)])
-    rows[held[ends - begins >= LENGTH - 1]] = True
-    return rows & texts.present
+    inside = begins + LENGTH - 1 <= high
+    begins, rows = begins[inside], rows[inside]
+    for step in reversed(range(_STEP, LENGTH - 1)):  # most runs are shorter: the far end tells first
+        run = _are_digits(texts.data[begins + step])
+        begins, rows = begins[run], rows[run]
+    found = np.zeros(len(texts), np.bool_)
+    found[rows] = True
+    return found & texts.present
 
 
 def _are_digits(data: Bytes) -> Mask:

@@ -20,7 +20,23 @@ KEY = PseudonymKey("k", b"k" * 32)
 OTHER = "330106199003070014"
 
 PIECES = st.sampled_from(
-    [RESIDENT, RESIDENT.lower(), OTHER, OTHER[:-1] + "5", "0", "1234567", "（", "，", "x", "某", " ", "号码", *CODES]
+    [
+        RESIDENT,
+        RESIDENT.lower(),
+        OTHER,
+        OTHER[:-1] + "5",
+        "0",
+        "1234567",
+        "（",
+        "，",
+        ":",
+        "?",
+        "x",
+        "某",
+        " ",
+        "号码",
+        *CODES,
+    ]
 )
 TEXTS = st.lists(st.none() | st.lists(PIECES, max_size=5).map("".join), max_size=20)
 
@@ -59,6 +75,12 @@ def test_number_is_found_at_any_place_of_the_column(shift: int) -> None:
     array = pa.array(["a" * shift, f"当事人（{RESIDENT}）", None, "b"])
     assert find_resident_numbers(Texts.of(array)).tolist() == [False, True, False, False]
     assert find_resident_numbers(Texts.of(array.slice(1))).tolist() == [True, False, False]
+
+
+def test_numbers_are_found_when_a_long_column_repeats_itself() -> None:
+    texts = [f"当事人{RESIDENT}。", "编号20260501000000001", None, RESIDENT, "某"]
+    found = find_resident_numbers(Texts.of(pa.array(texts * 1000)))
+    assert found.tolist() == [True, False, False, True, False] * 1000
 
 
 def test_digits_of_neighbouring_cells_make_no_number() -> None:
