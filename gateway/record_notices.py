@@ -100,7 +100,7 @@ def send_notices(
 def find_notices(
     lake: Lake, department: str, dataset: str, before: Sequence[str], after: Sequence[str]
 ) -> Iterator[RecordNotice]:
-    """Withdrawals first, then corrections, of what stood at the heads ``before``; each by record id.
+    """Withdrawals first, then corrections, of what was there at the heads ``before``; each by record id.
 
     A dataset whose records cannot be revoked has none, nor has a subject of another registry: it is never
     published. Records are streamed.
@@ -148,7 +148,10 @@ def _encode_all(notices: Iterable[RecordNotice], time: datetime, counts: Counter
 
 
 def _compare(spec: Dataset) -> str:
-    """Pairs of newest versions that differ, of records that stood before; only records that a new batch touches."""
+    """Pairs of newest versions that differ, of records that stood before or stand again; only what a new batch touches.
+
+    One that stands again is corrected: whoever took it down has to be told.
+    """
     revoked = spec.states.revoked
     differs = " OR ".join(f'old."{name}" IS DISTINCT FROM new."{name}"' for name in ("subject_ref", *spec.columns))
     newest = (
@@ -158,7 +161,7 @@ def _compare(spec: Dataset) -> str:
     return (
         "WITH touched AS (SELECT DISTINCT record_id FROM new_versions ANTI JOIN old_batches USING (batch_id)), "
         f"old AS ({newest.format('old_versions')}), new AS ({newest.format('new_versions')}) "
-        f'SELECT old, new FROM old JOIN new USING (record_id) WHERE old."{revoked}" IS NULL AND ({differs}) '
+        f'SELECT old, new FROM old JOIN new USING (record_id) WHERE (old."{revoked}" IS NULL OR new."{revoked}" IS NULL) AND ({differs}) '
         f"AND NOT starts_with(old.subject_ref, '{FOREIGN}') AND NOT starts_with(new.subject_ref, '{FOREIGN}') "
         f'ORDER BY new."{revoked}" IS NULL, record_id'
     )

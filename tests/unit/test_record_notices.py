@@ -83,6 +83,16 @@ def test_nothing_is_told_of_what_is_new_repeated_or_was_revoked_before(landings:
     assert bus.sent == []
 
 
+def test_record_that_stands_again_is_told_as_corrected(landings: Landings) -> None:
+    landings.pull([penalty(1, CX_RQ="2026-06-20")])
+    send(landings, Bus())
+    landings.pull([newer(1)], until=later(1))
+    bus = Bus()
+    assert send(landings, bus) == NoticesResult("penalty", 0, 1)
+    (said,) = told(bus)
+    assert said.changes == (ValueChange(column="revoked_on", before="2026-06-20"),)
+
+
 def test_only_the_newest_version_is_told_when_several_came(landings: Landings) -> None:
     landings.pull([penalty(1)])
     send(landings, Bus())
