@@ -161,7 +161,8 @@ def _compare(spec: Dataset) -> str:
     return (
         "WITH touched AS (SELECT DISTINCT record_id FROM new_versions ANTI JOIN old_batches USING (batch_id)), "
         f"old AS ({newest.format('old_versions')}), new AS ({newest.format('new_versions')}) "
-        f'SELECT old, new FROM old JOIN new USING (record_id) WHERE (old."{revoked}" IS NULL OR new."{revoked}" IS NULL) AND ({differs}) '
+        "SELECT old, new FROM old JOIN new USING (record_id) "
+        f'WHERE (old."{revoked}" IS NULL OR new."{revoked}" IS NULL) AND ({differs}) '
         f"AND NOT starts_with(old.subject_ref, '{FOREIGN}') AND NOT starts_with(new.subject_ref, '{FOREIGN}') "
         f'ORDER BY new."{revoked}" IS NULL, record_id'
     )
