@@ -82,6 +82,8 @@ def _compare_meaning(released: DatasetPromise, current: DatasetPromise) -> Itera
         yield Break(f"{base}.event_on", "事件日期改用另一字段", "another column is the event date")
     if released.identity != current.identity:
         yield Break(f"{base}.identity", "记录标识改变", "records are told apart by other columns")
+    if released.predecessor != current.predecessor:
+        yield Break(f"{base}.predecessor", "旧版本数据的读法改变", "rows of the version before are read otherwise")
     for state, columns in released.states.items():
         if current.states.get(state) != columns:
             yield Break(f"{base}.states.{state}", "状态字段改变", "another column, or none, holds this state")

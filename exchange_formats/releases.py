@@ -18,7 +18,7 @@ from typing import Any, Final, Self, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from exchange_formats.datasets import Dataset, FieldSpec
+from exchange_formats.datasets import Dataset, FieldSpec, Predecessor
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.messages.schemas import message_schema
 from exchange_formats.messages.specs import Direction, MessageSpec, Mode
@@ -82,6 +82,7 @@ class DatasetPromise(_Promise):
     event_on: str
     identity: tuple[str, ...]
     states: Mapping[str, tuple[str, ...]]
+    predecessor: Predecessor | None = None
     fields: Mapping[str, FieldPromise]
     checks: Mapping[str, str]
 
@@ -96,6 +97,7 @@ class DatasetPromise(_Promise):
             event_on=dataset.event_on,
             identity=dataset.identity,
             states={name: (found,) if isinstance(found, str) else tuple(found) for name, found in states.items()},
+            predecessor=dataset.predecessor,
             fields={name: FieldPromise.of(spec) for name, spec in dataset.fields.items()},
             checks={check.id: check.holds for check in dataset.checks},
         )

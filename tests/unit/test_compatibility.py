@@ -137,6 +137,13 @@ def test_dataset_is_refused_when_a_change_breaks_senders_or_readers(path: str) -
     assert [found.path for found in compare_datasets(promise(PERMIT), promise(changed))] == [path]
 
 
+@pytest.mark.parametrize("predecessor", [{"version": 1}, {"version": 1, "columns": {"seat": "reason"}}])
+def test_dataset_is_refused_when_older_rows_would_be_read_otherwise(predecessor: Document) -> None:
+    second = PERMIT | {"version": 2, "predecessor": {"version": 1, "columns": {"seat": "place"}}}
+    found = compare_datasets(promise(second), promise(second | {"predecessor": predecessor}))
+    assert [one.path for one in found] == ["permit@2.predecessor"]
+
+
 @pytest.mark.parametrize("codes", [{"general": "一般", "special": "特许"}, {"general": "特许", "special": "普通"}])
 def test_dataset_is_refused_when_the_title_of_a_code_changes(codes: dict[str, str]) -> None:
     """A cell may hold the title: another one is no longer read, a swapped one is read as another code."""
