@@ -29,7 +29,9 @@ def map_form(form_id: str, header: Sequence[str], files: Files, *, hint: str = "
         seen = show_names(header) or "none"
         raise FatalError(
             f"缺少必填列 / fields of '{form.id}' are missing: {_show(form, lost)}; the header has {seen}",
-            hint=explain_record(header) or hint or f"the fields of '{form.id}' are: {_show(form, form.fields)}",
+            hint=explain_record(header)
+            or hint
+            or f"the first row holds the fields' names or titles; those of '{form.id}' are: {_show(form, form.fields)}",
         )
     columns = build_columns(form, names)
     return DatasetMapping(

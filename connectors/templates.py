@@ -36,7 +36,9 @@ def map_template(dataset: Dataset, header: Sequence[str], files: Files, *, hint:
         seen = show_names(header) or "empty"
         raise FatalError(
             f"缺少必填列 / required columns of '{dataset.id}' are missing: {named}; the header is {seen}",
-            hint=explain_record(header) or hint or f"the columns of '{dataset.id}' are: {known}",
+            hint=explain_record(header)
+            or hint
+            or f"the first row holds the columns' names or titles; those of '{dataset.id}' are: {known}",
         )
     key = [name for name in dataset.identity if name != "subject_id" and name in sources]
     return DatasetMapping(

@@ -37,6 +37,8 @@ _LONG_DECIMAL = r"^[+-]?[0-9]{19,}(\.[0-9]+)?$"
 _FINE_DECIMAL = r"^[+-]?[0-9]{1,18}\.[0-9]{11,}$"
 _EXACT = pa.decimal128(28, 10)
 _INTEGER_TEXT = r"^[+-]?[0-9]{1,15}(\.0+)?$"
+_LONG_INTEGER = r"^[+-]?[0-9]{16,}(\.0+)?$"
+_FRACTION = r"^[+-]?[0-9]+\.[0-9]*[1-9][0-9]*$"
 #: Digits and a point that are certainly a number every type here can hold.
 _PLAIN_LENGTH: Final = 15
 #: How far from a text's end the point of two decimals stands.
@@ -152,12 +154,7 @@ def read_decimals(
         text = narrow(text)
         cells: Cells[pa.Array] = Cells(pa.nulls(0))
         written = mask_of(pc.match_substring_regex(text, _DECIMAL_TEXT))
-        left = mask_of(pc.is_valid(text)) & ~written
-        if left.any():
-            fine, long = (mask_of(pc.match_substring_regex(text, one)) for one in (_FINE_DECIMAL, _LONG_DECIMAL))
-            cells.add_problem(Reason.NUMBER_INEXACT, fine)
-            cells.add_problem(Reason.NUMBER_RANGE, long)
-            cells.add_problem(Reason.NUMBER_MALFORMED, left & ~fine & ~long)
+        _explain_unread(cells, text, written, fine=_FINE_DECIMAL, long=_LONG_DECIMAL)
         exact = pc.cast(_blank(text, ~written), _EXACT)
         if scale is not None:
             cells.add_normalised(scale.rule, written)
@@ -189,7 +186,7 @@ def read_integers(texts: Texts, minimum: Decimal | None, maximum: Decimal | None
         text = narrow(text)
         cells: Cells[pa.Array] = Cells(pa.nulls(0))
         written = mask_of(pc.match_substring_regex(text, _INTEGER_TEXT))
-        cells.add_problem(Reason.NUMBER_MALFORMED, mask_of(pc.is_valid(text)) & ~written)
+        _explain_unread(cells, text, written, fine=_FRACTION, long=_LONG_INTEGER)
         cells.add_normalised(Dirt.TRAILING_ZERO, written & mask_of(pc.match_substring(text, ".")))
         whole = pc.replace_substring_regex(_blank(text, ~written), pattern=r"^\+|\.0+$", replacement="")
         values = pc.cast(whole, pa.int64())
@@ -290,6 +287,17 @@ def _fold(word: str) -> str:
 
 def _blank(values: pa.Array, rows: Mask) -> pa.Array:
     return pc.if_else(pa.array(rows), pa.scalar(None, values.type), values) if rows.any() else values
+
+
+def _explain_unread(cells: Cells[pa.Array], text: pa.Array, written: Mask, *, fine: str, long: str) -> None:
+    """Why what is not ``written`` as a number here is none: too ``fine``, too ``long`` (patterns), or no number."""
+    left = mask_of(pc.is_valid(text)) & ~written
+    if not left.any():
+        return
+    inexact, huge = (left & mask_of(pc.match_substring_regex(text, pattern)) for pattern in (fine, long))
+    cells.add_problem(Reason.NUMBER_INEXACT, inexact)
+    cells.add_problem(Reason.NUMBER_RANGE, huge)
+    cells.add_problem(Reason.NUMBER_MALFORMED, left & ~inexact & ~huge)
 
 
 def _check_range(

@@ -10,10 +10,12 @@ import pyarrow as pa
 from connectors.department import DatasetMapping
 from exchange_formats.errors import FatalError
 from exchange_formats.rejects import mask_value
+from exchange_formats.subjects import mask_identity
 
 _SHOWN = 20
 # What no column is named: a code or a person's number, whole or masked.
 _VALUE = re.compile(r"[0-9]{6}[0-9A-Za-z*]{5}")
+_NUMBER = re.compile(r"[0-9]{17}[0-9Xx]")
 
 
 def check_columns(origin: str, found: Sequence[str], mapping: DatasetMapping, *, hint: str = "") -> tuple[str, ...]:
@@ -61,6 +63,11 @@ def show_name(name: str, *, is_value: bool = False) -> str:
     """
     plain = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name[:64])
     return mask_value(plain, "typed") if is_value or _VALUE.search(name) else plain
+
+
+def show_place(name: str) -> str:
+    """The name of a file or a sheet as rows, rejects and logs carry it: no person's number in it."""
+    return _NUMBER.sub(lambda match: mask_identity(match[0]), name)
 
 
 def show_names(columns: Sequence[str]) -> str:

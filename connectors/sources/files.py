@@ -23,7 +23,7 @@ from typing import Self
 from connectors.connection import Connection
 from connectors.department import DatasetMapping, Files
 from connectors.sources import limits
-from connectors.sources.contract import check_columns
+from connectors.sources.contract import check_columns, show_place
 from connectors.sources.failures import explain_file
 from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.tables import FileBrokenError, TextTable
@@ -112,7 +112,7 @@ def open_file(mapping: DatasetMapping, path: Path, name: str | None = None) -> L
     Raises:
         FatalError: the mapping has no ``files``.
     """
-    return LocalFiles(mapping, lambda: [(path, name or path.name)])
+    return LocalFiles(mapping, lambda: [(path, name or show_place(path.name))])
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def read_header(files: Files, path: Path, name: str | None = None) -> Header:
         FatalError: the file is empty, broken, or cannot be read.
         TransientError: the file is away.
     """
-    name = name or path.name
+    name = name or show_place(path.name)
     try:
         _check_place(path, None)
         with _open_table(files, path, name) as table:
@@ -164,7 +164,7 @@ def _list_dropped(folder: Path, pattern: str) -> list[tuple[Path, str]]:
             f"没有文件 / nothing was delivered: no file matches {pattern}",
             hint="check 'files.pattern', or ask the department",
         )
-    return [(path, path.relative_to(folder).as_posix()) for path in files]
+    return [(path, show_place(path.relative_to(folder).as_posix())) for path in files]
 
 
 def _open_table(files: Files, path: Path, name: str) -> TextTable:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
+from connectors.sources.contract import show_place
 from connectors.sources.model import RejectedInput, SourcePage
 from connectors.sources.packages import weigh_package
 from connectors.sources.tables import FileBrokenError, Line, page_rows
@@ -30,7 +31,7 @@ class WorkbookTable:
         self._faults = {fault.row: fault.detail for fault in faults.get(found.name, ())}
         if found.start is None:
             raise FileBrokenError(Reason.FILE_EMPTY, "the sheet is empty")
-        self.origin = f"{name}!{found.name}"
+        self.origin = f"{name}!{show_place(found.name)}"
         self._first_row = found.start[0] + 1
         self._rows = _used_rows(found)
         self._header = [_to_text(cell).strip() for cell in next(self._rows) or ()]

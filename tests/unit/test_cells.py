@@ -147,6 +147,23 @@ def test_number_is_refused_for_what_is_wrong_when_it_has_too_many_digits(text: s
     assert found.values.to_pylist() == [None, Decimal(7)]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("20.5", "number.inexact"),
+        ("20.50", "number.inexact"),
+        ("20.0", None),
+        ("1" * 15, None),
+        ("1" * 16, "number.range"),
+        ("-" + "1" * 25, "number.range"),
+        ("1,000", "number.malformed"),
+        ("20.", "number.malformed"),
+    ],
+)
+def test_whole_number_is_refused_for_what_is_wrong_when_it_is_none(text: str, problem: str | None) -> None:
+    assert problems(read_integers(texts_of(text, "7"), None, None)) == [problem, None]
+
+
 @given(st.lists(st.decimals(0, 10**9, places=3).map(str), min_size=1, max_size=10))
 def test_currency_is_rounded_half_up_to_the_cent_when_its_rate_is_declared(cells: list[str]) -> None:
     rate = Decimal("5.12")
@@ -160,8 +177,10 @@ def test_currency_is_rounded_half_up_to_the_cent_when_its_rate_is_declared(cells
 def test_integers_are_whole_or_refused_when_read_in_a_batch(cells: list[str | None]) -> None:
     found = read_integers(texts_of(*cells), Decimal(0), Decimal(10**14))
     for cell, value, problem in zip(cells, found.values.to_pylist(), problems(found), strict=True):
-        if cell is None or not re.fullmatch(r"[+-]?[0-9]{1,15}(\.0+)?", cell):
+        if cell is None or not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", cell):
             assert (value, problem) == (None, None if cell is None else "number.malformed")
+        elif Decimal(cell) % 1:
+            assert (value, problem) == (None, "number.inexact")
         elif not 0 <= int(Decimal(cell)) <= 10**14:
             assert problem == "number.range"
         else:

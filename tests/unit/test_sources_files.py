@@ -154,6 +154,13 @@ def test_nobody_is_shown_when_a_record_stands_in_the_headers_place(tmp_path: Pat
     assert not any(part in str(caught.value) for part in ("11010519491231002X", "张"))
 
 
+def test_a_number_is_masked_when_it_stands_in_the_name_of_a_file(tmp_path: Path) -> None:
+    drop(tmp_path, "in/11010519491231002X.csv", HEADER + "1,A,d\r\n2,B\r\n")
+    rows, rejects = read(open_folder(tmp_path))
+    assert rows[0]["_at"] == ("in/110105************.csv", 2)
+    assert reasons(rejects) == [("in/110105************.csv", 3, "row.ragged")]
+
+
 def test_a_number_is_masked_when_it_names_an_unknown_column(tmp_path: Path) -> None:
     drop(tmp_path, "in/a.csv", "no,code,day,11010519491231002X\r\n1,A,d,x\r\n")
     source = open_folder(tmp_path, on_unknown_column="report")

@@ -147,6 +147,12 @@ def test_a_named_sheet_is_read_when_there_are_several(tmp_path: Path) -> None:
     assert rejects[0].detail == "there is no sheet '无'"
 
 
+def test_a_number_is_masked_when_it_names_the_sheet(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(pack(HEADER, ["1", "A", "d"], title="11010519491231002X"))
+    found, _ = read(open_folder(tmp_path))
+    assert found[0]["_at"] == ("a.xlsx!110105************", 2)
+
+
 def test_a_missing_column_names_file_and_sheet(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(pack(["no", "code"], ["1", "A"]))
     with pytest.raises(FatalError, match=r"a\.xlsx!数据: missing columns: 'day'"):
