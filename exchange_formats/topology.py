@@ -38,13 +38,13 @@ _RESERVED = frozenset({GATEWAY, "credit", "amq", "guest"})
 _ID = "[a-z][a-z0-9_]*"
 # A parked message is looked at and put back any number of times; 3.10 knows no "unlimited".
 _LOOK_AT_LIMIT = 1_000_000
-#: Messages a queue holds before it refuses: 100 000 grade messages are 10 million results, 4 000 parts of a
-#: snapshot are 2 GiB.
+#: Messages a queue holds before it refuses: 100 000 grade messages are 10 million results, 8 000 parts of a
+#: snapshot (4 GiB) too.
 _MAXIMUM_LENGTH: Mapping[str, int] = MappingProxyType(
     {
         "grades": 100_000,
         "warnings": 500_000,
-        "snapshots": 4_000,
+        "snapshots": 8_000,
         "records": 500_000,
         "feedback": 100_000,
         "checkpoints": 10_000,

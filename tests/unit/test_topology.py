@@ -9,13 +9,16 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from connectors.department import Department, Departments
 from exchange_formats.errors import ConfigurationError, FatalError, Problem
+from exchange_formats.messages.examples import snapshot_body
 from exchange_formats.messages.inbound import INBOUND_MESSAGES
 from exchange_formats.messages.outbound import OUTBOUND
 from exchange_formats.messages.samples import example_message
+from exchange_formats.messages.snapshots import encode_parts
 from exchange_formats.messages.specs import MessageSpec
 from exchange_formats.topology import (
     GATEWAY,
@@ -113,6 +116,14 @@ def test_full_queue_refuses_and_dead_letters_are_kept_when_policies_apply() -> N
     assert grades["delivery-limit"] == 10
 
 
+def test_snapshot_of_ten_million_grades_fits_into_its_queue() -> None:
+    sample = pa.ipc.open_stream(snapshot_body()).read_next_batch()
+    rows = pa.Table.from_batches([sample] * 20_000).combine_chunks().to_batches()
+    parts = -(-10_000_000 // max(count for count, _ in encode_parts(rows)))
+    (queue,) = (one for one in build_topology([Subscription("tax")], []).queues if one.name == "tax.snapshots")
+    assert parts <= queue.maximum_length * 3 // 4
+
+
 def test_each_policy_matches_its_queue_only() -> None:
     for policy in document()["policies"]:
         matched = [queue.name for queue in TOPOLOGY.queues if re.search(policy["pattern"], queue.name)]
@@ -136,7 +147,13 @@ def test_parking_queue_receives_what_its_exchange_gets() -> None:
 
 @pytest.mark.parametrize(
     "queue",
-    ["provincial_platform.grades", "ecology_environment.dead", "gateway.inbound", "xecology_environment.grades"],
+    [
+        "provincial_platform.grades",
+        "ecology_environment.dead",
+        "gateway.inbound",
+        "xecology_environment.grades",
+        "ecology_environment_bureau.grades",
+    ],
 )
 def test_participant_reads_nothing_but_its_own_queues(queue: str) -> None:
     user = next(user for user in TOPOLOGY.users if user.name == "ecology_environment")
@@ -154,6 +171,8 @@ def test_participant_reads_nothing_but_its_own_queues(queue: str) -> None:
         ("ecology_environment", "record.ecology_environment.penalty", True),
         ("ecology_environment", "receipt.ecology_environment", True),
         ("ecology_environment", "record.market_regulation.penalty", False),
+        ("ecology_environment", "record.ecology_environment_bureau.penalty", False),
+        ("ecology_environment", "record.ecology_environment.penalty.withdrawn", False),
         ("ecology_environment", "receipt.provincial_platform", False),
         ("ecology_environment", "public_credit.enterprise", False),
         ("provincial_platform", "public_credit.enterprise", True),
