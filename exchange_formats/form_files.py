@@ -1,7 +1,8 @@
 """Files in a legacy form: CSV, XLSX or a department's XML upload, from ``exchange_formats.form_rows``.
 
 CSV and XLSX are opened by spreadsheets, so text that would be a formula is neutralised there
-(``exchange_formats.formulas``); XML carries every text as it is, but for characters XML has no way to write.
+(``exchange_formats.formulas``); XML carries every text as it is, but for characters XML has no way to write, and
+for a quote that reading would take for such a guard.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 
 from exchange_formats.forms import Form, Spelling
-from exchange_formats.formulas import neutralise
+from exchange_formats.formulas import neutralise, shield
 from exchange_formats.uploads import UploadHead, write_upload
 
 #: Rows of a worksheet below its header (Excel: 1,048,576 with it).
@@ -64,7 +65,7 @@ def write_xml(form: Form, rows: Iterable[Sequence[str]], head: UploadHead) -> It
     Raises:
         ValueError: a character that XML 1.0 cannot carry.
     """
-    return write_upload(head, form.header(), rows)
+    return write_upload(head, form.header(), ([shield(cell) for cell in row] for row in rows))
 
 
 def _take(text: io.StringIO) -> bytes:

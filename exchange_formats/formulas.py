@@ -31,5 +31,10 @@ def restore(text: str) -> str:
     return text[1:] if text.startswith(QUOTE) and _is_dangerous(text) else text
 
 
+def shield(text: str) -> str:
+    """``text`` for a file that no spreadsheet opens but that is read by the same rules: only ``restore`` is undone."""
+    return QUOTE + text if restore(text) != text else text
+
+
 def _is_dangerous(text: str) -> bool:
     return _DANGEROUS.match(text) is not None and _NUMBER.fullmatch(text) is None
