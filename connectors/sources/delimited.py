@@ -65,7 +65,7 @@ class DelimitedTable:
         self.origin = origin
         self.header_hint = ""
         self._encoding, self._delimiter = encoding, delimiter
-        self._blocks = LineBlocks(open_text(path), encoding)
+        self._blocks = LineBlocks(open_text(path, encoding), encoding)
         self._number = 0
         self._header: list[str] = []
         # The limit is one of the process; the standard one (128 Ki) is below what we accept.

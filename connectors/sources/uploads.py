@@ -19,6 +19,7 @@ from xml.parsers import expat
 from connectors.sources.delimited import DelimitedTable
 from connectors.sources.limits import UPLOAD, UPLOAD_LEVELS, UPLOAD_TAGS, UPLOAD_TOKEN
 from connectors.sources.model import RejectedInput, SourcePage
+from connectors.sources.packed import refuse_utf8
 from connectors.sources.tables import FileBrokenError
 from exchange_formats.rejects import Reason
 from exchange_formats.uploads import (
@@ -34,6 +35,8 @@ from exchange_formats.uploads import (
 )
 
 _CHUNK = 64 * 1024
+# What of a file tells its encoding.
+_START = 8 * 1024
 _CODECS = {"utf-8": "utf-8-sig", "utf8": "utf-8-sig", "gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030"}
 _DECLARED = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 # A byte outside the encoding travels through the parser as a noncharacter and comes out as a byte that is no UTF-8,
@@ -202,7 +205,7 @@ class _Envelope:
 
 def _find_codec(file: IO[bytes]) -> str:
     """The declared encoding (UTF-8 where none is); leaves the file at its start."""
-    start = file.read(1024)
+    start = file.read(_START)
     file.seek(0)
     if start.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
         _fail("UTF-16: send UTF-8 or GB 18030")
@@ -210,6 +213,8 @@ def _find_codec(file: IO[bytes]) -> str:
     name = declared[1].decode().lower() if declared else "utf-8"
     if name not in _CODECS:
         _fail("an encoding other than UTF-8 and GB 18030")
+    if _CODECS[name] == "gb18030":
+        refuse_utf8(start)
     return _CODECS[name]
 
 

@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from connectors.connection import Connection
 from connectors.sources import PAGE_ROWS, RejectedInput, SourcePage, open_source
 from connectors.sources.limits import CELL, LINE
+from connectors.sources.packed import refuse_utf8
 from exchange_formats.errors import FatalError, SkippableError, TransientError
 from tests.source_samples import WINDOW, make_department, now, read
 
 HEADER = "no,code,day\r\n"
+#: The 3,755 letters of GB 2312's first level.
+COMMON = bytes(byte for row in range(0xB0, 0xD8) for cell in range(0xA1, 0xFF) for byte in (row, cell))[
+    : 2 * 3755
+].decode("gb2312")
 
 
 def drop(folder: Path, name: str, content: bytes | str) -> Path:
@@ -71,6 +78,24 @@ def test_the_encoding_is_named_when_the_whole_file_is_in_another(tmp_path: Path)
     columns = {"complaint_no": "编号", "subject_id": "代码", "filed_on": "日期"}
     with pytest.raises(FatalError, match=r"in/a\.csv: missing columns: '编号', '代码', '日期'.*check 'encoding'"):
         read(open_folder(tmp_path, key=["编号"], columns=columns))
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "a byte order mark"])
+def test_the_encoding_is_named_when_utf8_could_be_read_as_gb18030(tmp_path: Path, start: bytes) -> None:
+    names = "1,示例公司,d\r\n2,浙江,d\r\n"  # an even number of letters: GB 18030 reads each pair as three others
+    assert names.encode().decode("gb18030") != names
+    drop(tmp_path, "in/a.csv", start + (HEADER + names).encode())
+    drop(tmp_path, "in/b.csv", (HEADER + names).encode("gb18030"))
+    rows, rejects = read(open_folder(tmp_path, encoding="gb18030"))
+    assert [row["code"] for row in rows] == ["示例公司", "浙江"]
+    assert reasons(rejects) == [("in/a.csv", None, "file.broken")]
+    assert "it is UTF-8" in rejects[0].detail
+
+
+@given(st.text(st.sampled_from(COMMON), max_size=40))
+@example("模")  # two bytes that are one letter of UTF-8, too
+def test_gb18030_is_not_taken_for_utf8_when_its_letters_are_common(text: str) -> None:
+    refuse_utf8(HEADER.encode() + text.encode("gb18030"))
 
 
 def test_ragged_rows_are_rejected_with_file_and_row_and_the_others_go_on(tmp_path: Path) -> None:

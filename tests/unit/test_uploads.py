@@ -88,6 +88,13 @@ def test_writing_stops_when_a_text_cannot_be_carried_by_xml() -> None:
         list(write_upload(HEAD, ("no",), [["a\x00b"]]))
 
 
+def test_the_declaration_is_named_when_it_is_gbk_and_the_file_is_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(ENVELOPE.format(encoding="GBK", fields="a,b", data="1,示例公司"), encoding="utf-8")
+    with pytest.raises(FileBrokenError, match="it is UTF-8"):
+        UploadTable(path, "a.xml")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "GB2312"])
 def test_text_is_read_when_its_encoding_is_declared(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "a.xml"
