@@ -38,9 +38,7 @@ class RecordKeys:
         subject = self._mapping.columns["subject_id"]
         hidden = {subject.source, subject.person, self._mapping.party}
         shown = [
-            pc.binary_join_element_wise(pc.utf8_slice_codeunits(text, 0, 6), "***", "", null_handling="emit_null")
-            if source in hidden
-            else pc.utf8_slice_codeunits(text, 0, _SHOWN)
+            _hide(text) if source in hidden else pc.utf8_slice_codeunits(text, 0, _SHOWN)
             for source, text in keys.items()
         ]
         joined = pc.binary_join_element_wise(*shown, " | ", null_handling="replace", null_replacement="")
@@ -80,3 +78,11 @@ class RecordKeys:
     def _protect(self, texts: Texts, rows: Mask, *, normalise: bool) -> pa.Array:
         chosen = texts.array if rows.all() else texts.array.filter(pa.array(rows))
         return protect(normalise_codes(Texts.of(chosen)).array if normalise else chosen, self._pseudonyms)
+
+
+def _hide(identities: pa.Array) -> pa.Array:
+    """The first six characters; what is no identity's may be the name that stands in its place."""
+    first = pc.replace_substring_regex(
+        pc.utf8_slice_codeunits(identities, 0, 6), pattern=r"[^\x00-\x7f]", replacement="*"
+    )
+    return pc.binary_join_element_wise(first, "***", "", null_handling="emit_null")

@@ -207,6 +207,8 @@ def _describe_checks() -> Mapping[str, Title]:
 
 _LONG_RUN = re.compile(r"[0-9A-Za-z]{11,}")
 _LETTER = re.compile(r"[^\W\d_]")
+#: What no identity holds: a name in its place, or before it.
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 _SHOWN = 40
 
 
@@ -218,7 +220,7 @@ def mask_value(value: str, kind: str) -> str:
     code the words beside such a run.
     """
     if kind == "identity":
-        return mask_identity(value)[:_SHOWN]
+        return _FOREIGN.sub("*", mask_identity(value)[:_SHOWN])
     if kind == "name":
         return mask_name(value)
     shown, runs = _LONG_RUN.subn(lambda match: mask_identity(match[0]), value[:_SHOWN])

@@ -171,6 +171,14 @@ def test_constant_that_no_column_takes_is_the_mappings_fault(column: str, value:
     assert f"columns.{column}.value" in str(caught.value)
 
 
+@pytest.mark.parametrize("written", ["张三丰", f"张三丰{RESIDENT}", "王五11010519491231"])
+def test_name_is_not_shown_when_it_stands_where_the_record_is_named(written: str) -> None:
+    mapping = penalty_mapping(key=["CF_XDR_SHXYM", "CF_WSH"], party=None)
+    (reject,) = map_rows(penalty(CF_XDR_SHXYM=written), mapping=mapping).rejects.to_pylist()
+    assert reject["key"].endswith("*** | 浙环罚〔2026〕1号")
+    assert not any(letter in str(reject) for letter in "张三丰王五")
+
+
 def test_row_is_one_reject_that_lists_every_reason_when_it_breaks_several() -> None:
     reject = bad(penalty(CF_JDRQ="x", CF_NR_FK="y", CF_XDR_SHXYM="z"))
     assert reject["reason"] == "unified_code.length"

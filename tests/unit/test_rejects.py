@@ -27,6 +27,8 @@ def test_code_only_a_source_knows_describes_itself_when_shown() -> None:
     [
         (RESIDENT, "identity", "110105************"),
         ("张三丰", "name", "张*"),
+        ("张三丰", "identity", "***"),
+        (f"张三丰{RESIDENT}", "identity", "***110***************"),
         ("2026-13-45", "typed", "2026-13-45"),
         ("张三丰 2026", "typed", "*** 2026"),
         (RESIDENT, "typed", "110105************"),
