@@ -15,6 +15,7 @@ from functools import cache
 
 import pyarrow as pa
 
+from exchange_formats.code_lists import load_code_lists
 from exchange_formats.datasets import load_contracts
 from exchange_formats.subjects import mask_identity, mask_name
 
@@ -212,12 +213,19 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _SHOWN = 40
 
 
+@cache
+def _listed_words() -> frozenset[str]:
+    """Every code and title of the shared code lists."""
+    return frozenset(word for one in load_code_lists().values() for pair in one.codes.items() for word in pair)
+
+
 def mask_value(value: str, kind: str) -> str:
     """What a reject may show of a value. ``kind``: ``identity``, ``name``, ``typed`` (dates, numbers) or ``code``.
 
     A typed value keeps digits and signs, so that a broken date can be recognised, but
-    no letter: a shifted column must not show a name. Nothing shows a run of eleven, nor a
-    code the words beside such a run.
+    no letter: a shifted column must not show a name. For the same reason a code is shown whole only
+    where it is a word of some code list; of any other the first letter. Nothing shows a run of eleven,
+    nor a code the words beside such a run.
     """
     if kind == "identity":
         return _FOREIGN.sub("*", mask_identity(value)[:_SHOWN])
@@ -226,4 +234,6 @@ def mask_value(value: str, kind: str) -> str:
     shown, runs = _LONG_RUN.subn(lambda match: mask_identity(match[0]), value[:_SHOWN])
     if kind == "typed" or runs:
         shown = _LETTER.sub("*", shown)
+    elif value not in _listed_words():
+        shown = shown[:1] + _LETTER.sub("*", shown[1:])
     return shown + ("…" if len(value) > _SHOWN else "")

@@ -108,7 +108,7 @@ def test_value_is_normalised_and_counted_when_it_is_dirty(
         ({"CF_NR_FK": "1,200"}, "number.malformed", "fine_yuan", "1,200"),
         ({"CF_NR_FK": "0.0000012"}, "number.inexact", "fine_yuan", "0.0000012"),
         ({"CF_NR_FK": "99999999999999"}, "number.range", "fine_yuan", "999999********"),
-        ({"CF_CFLB": "没收"}, "code.unknown", "kind", "没收"),
+        ({"CF_CFLB": "没收"}, "code.unknown", "kind", "没*"),
         ({"CF_WSH": None}, "key.missing", None, None),
         ({"CF_XDR_SHXYM": None}, "subject.missing", "subject_id", None),
         ({"CF_XDR_SHXYM": "91330100MA9YYYY09R"}, "unified_code.check_digit", "subject_id", "913301************"),

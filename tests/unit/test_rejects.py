@@ -32,9 +32,12 @@ def test_code_only_a_source_knows_describes_itself_when_shown() -> None:
         ("2026-13-45", "typed", "2026-13-45"),
         ("张三丰 2026", "typed", "*** 2026"),
         (RESIDENT, "typed", "110105************"),
-        ("撤消许可证", "code", "撤消许可证"),
+        ("撤消许可证", "code", "撤****"),
+        ("吊销许可证件", "code", "吊销许可证件"),  # a word of a code list
+        ("张三丰", "code", "张**"),
+        ("330999", "code", "330999"),
         (f"张三丰{RESIDENT}", "code", "***110105************"),
-        ("长" * 50, "code", "长" * 40 + "…"),
+        ("长" * 50, "code", "长" + "*" * 39 + "…"),
     ],
 )
 def test_value_is_masked_by_what_it_is_when_shown(value: str, kind: str, shown: str) -> None:
