@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -152,7 +153,9 @@ def test_up_recovers_with_its_data_when_everything_was_killed(stack: Stack) -> N
     environment = read_environment(stack.home.environment_file)
     kill_supervisor(stack)
     for process in find_processes(stack.home.root):
-        process.kill()
+        # Some end by themselves when another one is gone.
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     stack.up(SERVICES)
     assert_ready(stack)
     assert read_environment(stack.home.environment_file) == environment
