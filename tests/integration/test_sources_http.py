@@ -169,7 +169,7 @@ def test_a_wrong_clock_is_fatal_and_its_error_is_shown(platform: Served) -> None
     login = Connection("dept_x", "http", "127.0.0.1", platform.port, ECOLOGY, f"{ECOLOGY}-secret")
     stopped = datetime.now(UTC) - timedelta(minutes=10)
     late = open_source(department, "honour", login, Window(until=TODAY), now=lambda: stopped)
-    # A busy server's Date header is whole seconds, set now and then: it may lie behind, and the answer may take a while.
+    # A busy server sets its Date header (whole seconds) now and then: it may lag, and the answer may take a while.
     with pytest.raises(FatalError, match=r"clock.*platform minus here \+(59[0-9]|60[0-9]) s"):
         read(late)
 
