@@ -19,7 +19,7 @@ import pyarrow.dataset as pads
 
 from connectors.department import Changes
 from connectors.reject_rows import Finding
-from connectors.spool import SpoolFile, open_spooled
+from connectors.spool import PULL_SEQUENCE, SpoolFile, open_engine, open_spooled
 from exchange_formats.datasets import Dataset
 from exchange_formats.rejects import REJECTS, Reason
 from exchange_formats.texts import Mask, mask_of
@@ -28,7 +28,6 @@ _TIME = pa.field("source_updated_at", pa.timestamp("us", tz="UTC"))
 #: Deletions that carry no whole record: the reject that each one is unless its record is known, and when it happened.
 DELETIONS = pa.schema([*REJECTS, _TIME])
 
-MEMORY_LIMIT = "256MB"
 #: What a deletion must be right in; anything else may be wrong in it.
 _IDENTIFYING = frozenset(
     {
@@ -40,8 +39,6 @@ _IDENTIFYING = frozenset(
         Reason.SOURCE_TIME_FUTURE,
     }
 )
-#: The chain sequence of the pull itself, while it is not known yet: after everything.
-_NOW = (1 << 63) - 1
 
 
 def find_deletions(flags: pa.Array, changes: Changes) -> tuple[Mask, Mask]:
@@ -86,10 +83,8 @@ def complete_deletions(
     ``deletions`` and ``records`` are spool files of one pull; ``chain`` is what was landed before. ``field`` is the
     source column of the flag. A version with the same time counts where it came earlier.
     """
-    connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2})
+    connection = open_engine(records.parent, "256MB")
     try:
-        connection.execute(f"SET temp_directory = '{str(records.parent / 'duckdb').replace(chr(39), chr(39) * 2)}'")
-        connection.execute("SET TimeZone = 'UTC'")
         connection.register("arriving", open_spooled(deletions))
         connection.execute("CREATE TEMP TABLE deletion AS SELECT * FROM arriving")
         connection.register("chain", chain)
@@ -114,14 +109,14 @@ def _find_versions(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> N
             SELECT {columns}, chain_sequence AS sequence, batch_id FROM chain
             WHERE record_id IN (SELECT record_id FROM deletion)
             UNION ALL
-            SELECT {columns}, {_NOW}, '' FROM spool WHERE record_id IN (SELECT record_id FROM deletion)
+            SELECT {columns}, {PULL_SEQUENCE}, '' FROM spool WHERE record_id IN (SELECT record_id FROM deletion)
         )
         SELECT version.*, deletion."row" AS deletion_row, deletion.source_updated_at AS deleted_at
         FROM version JOIN deletion USING (record_id)
         WHERE version.source_updated_at IS NULL OR version.source_updated_at < deletion.source_updated_at
         OR (
             version.source_updated_at = deletion.source_updated_at
-            AND (version.sequence < {_NOW} OR version."row" < deletion."row")
+            AND (version.sequence < {PULL_SEQUENCE} OR version."row" < deletion."row")
         )
         QUALIFY row_number() OVER (
             PARTITION BY deletion."row"

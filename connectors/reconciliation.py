@@ -15,17 +15,15 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from connectors.spool import open_spooled
+from connectors.spool import PULL_SEQUENCE, open_engine, open_spooled
 from exchange_formats.datasets import Dataset
 from exchange_formats.digests import digest_relation, row_digest_sql
 from exchange_formats.errors import FatalError
 from exchange_formats.rejects import REJECTS
 
-MEMORY_LIMIT = "512MB"
 _ROW = '"row"'
 #: Later wins; a record without an update time counts as older than any with one.
 _LATEST = '"at" DESC NULLS LAST, sequence DESC, "row" DESC, batch_id'
@@ -55,9 +53,7 @@ class Reconciliation:
     ) -> None:
         self._dataset = dataset
         self._columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
-        self._connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2})
-        self._connection.execute(f"SET temp_directory = '{_quote(rejects.parent / 'duckdb')}'")
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection = open_engine(rejects.parent)
         self._records = records
         self._connection.register("rejected", pads.dataset(str(rejects), format="ipc"))
         self._connection.register("chain", chain)
@@ -108,7 +104,7 @@ class Reconciliation:
             ), version AS (
                 SELECT record_id, "at", sequence, {_ROW}, batch_id, digest FROM known
                 UNION ALL
-                SELECT record_id, "at", {_NOW} AS sequence, {_ROW}, '' AS batch_id, digest FROM landing
+                SELECT record_id, "at", {PULL_SEQUENCE} AS sequence, {_ROW}, '' AS batch_id, digest FROM landing
             ), latest AS (
                 SELECT record_id, "at", digest FROM version WHERE record_id IN (SELECT record_id FROM candidate)
                 QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {_LATEST}) = 1
@@ -132,7 +128,7 @@ class Reconciliation:
                 SELECT {self._columns}, source_updated_at AS "at", chain_sequence AS sequence, batch_id
                 FROM chain WHERE record_id IN (SELECT record_id FROM old)
                 UNION ALL
-                SELECT {self._columns}, source_updated_at, {_NOW}, '' FROM spool
+                SELECT {self._columns}, source_updated_at, {PULL_SEQUENCE}, '' FROM spool
                 WHERE record_id IN (SELECT record_id FROM old) AND {_ROW} IN (SELECT {_ROW} FROM landing)
             )
             SELECT * FROM version QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {_LATEST}) = 1
@@ -228,11 +224,3 @@ class Reconciliation:
 
     def _scalar(self, query: str) -> int:
         return int(self._connection.execute(query).fetchall()[0][0])
-
-
-def _quote(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-#: The chain sequence of the pull itself, while it is not known yet: after everything.
-_NOW = (1 << 63) - 1

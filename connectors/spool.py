@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import duckdb
 import pyarrow as pa
@@ -29,6 +29,8 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 #: Readers hold several batches ahead; small ones keep what they hold small.
 _BATCH_ROWS = 8_192
 _FULL_DISK = "no space left on device"
+#: The chain sequence of the pull itself, while it is not known yet: after everything.
+PULL_SEQUENCE: Final = (1 << 63) - 1
 
 
 class Spool:
@@ -79,6 +81,14 @@ def open_spooled(*paths: Path) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(
         files[0].schema, (file.get_batch(number) for file in files for number in range(file.num_record_batches))
     )
+
+
+def open_engine(folder: Path, memory_limit: str = "512MB") -> duckdb.DuckDBPyConnection:
+    """DuckDB for the rows of one pull: bounded memory, spilling to the spool's ``folder``; instants are UTC."""
+    spill = str(folder / "duckdb")
+    connection = duckdb.connect(config={"memory_limit": memory_limit, "threads": 2, "temp_directory": spill})
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 @contextmanager

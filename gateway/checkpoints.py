@@ -79,10 +79,12 @@ def _commit(day: date, lake: Lake, open_publisher: OpenPublisher, time: datetime
         data = checkpoint.model_dump_json().encode()
         lake.store.put_bytes(checkpoint_key(day, checkpoint.sha256), data)
         stored = (*stored, checkpoint)
+    # One listing, not one question a day that ever was.
+    sent = frozenset(lake.store.list_keys(CHECKPOINTS))
     letters = (
         Letter(encode_checkpoint(one, time), mark)
         for one in stored
-        if not lake.store.exists(mark := checkpoint_sent_key(one.day, one.sha256))
+        if (mark := checkpoint_sent_key(one.day, one.sha256)) not in sent
     )
     return CheckpointResult(checkpoint, new, send_once(letters, lake.store, open_publisher))
 
