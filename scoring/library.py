@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
+from scoring.checks import check_condition, check_counts, check_succession
 from scoring.grammar import dataset_columns
 from scoring.model import (
     ComplianceDimension,
@@ -22,16 +22,8 @@ from scoring.model import (
     Model,
     PublicCreditDimension,
 )
-from scoring.tables import (
-    TABLES,
-    Publicity,
-    Severity,
-    TableKind,
-    Tables,
-    check_condition,
-    check_counts,
-    load_tables,
-)
+from scoring.table_library import TABLES, Tables, load_tables
+from scoring.tables import Publicity, Severity, TableKind
 
 MODELS = Path(__file__).parent / "models"
 TOTAL = Decimal(1000)
@@ -87,7 +79,7 @@ def load_models(folder: Path = MODELS, tables_folder: Path = TABLES) -> Models:
                 sound.append((document, document.value))
         problems += wrong
     sound.sort(key=lambda pair: (pair[1].id, pair[1].effective.from_))
-    problems += _check_versions(sound)
+    problems += check_succession(sound)
     versions: dict[str, tuple[Model, ...]] = {}
     for _, model in sound:
         versions[model.id] = (*versions.get(model.id, ()), model)
@@ -98,11 +90,7 @@ def _check(document: Document[Model], model: Model, stem: str, tables: Tables) -
     if model.name != stem:
         yield document.problem(("id",), "id@version is not the file's name", expected=stem, got=model.name)
     for kind in TABLE_KINDS:
-        if (kind, getattr(model, kind)) not in tables.by_name:
-            expected = ", ".join(tables.names(kind))
-            yield document.problem(
-                (kind,), "there is no sound table of that name", expected=expected, got=getattr(model, kind)
-            )
+        yield from _check_table(document, model, kind, tables)
     yield from _check_tiers(document, model, tables)
     yield from _check_subjects(document, model)
     yield from _check_dimensions(document, model)
@@ -121,14 +109,31 @@ def _check(document: Document[Model], model: Model, stem: str, tables: Tables) -
         yield from _check_example(document, model, example, ("examples", index, "given"))
 
 
+def _check_table(document: Document[Model], model: Model, kind: TableKind, tables: Tables) -> Iterator[Problem]:
+    """The table is there, and in force as long as the model is."""
+    name = str(getattr(model, kind))
+    versions = tables.versions.get((kind, name), ())
+    if not versions:
+        expected = ", ".join(tables.ids(kind))
+        yield document.problem((kind,), "there is no sound table of that name", expected=expected, got=name)
+        return
+    first, last = versions[0].effective.from_, versions[-1].effective.to
+    if first > model.effective.from_:
+        what = "the table's first version begins after the model does"
+        yield document.problem((kind,), what, expected=f"from {model.effective.from_}", got=f"from {first}")
+    if last is not None and (model.effective.to is None or model.effective.to > last):
+        what = "the table's last version ends before the model does"
+        yield document.problem((kind,), what, expected=f"to {model.effective.to or 'no end'}", got=f"to {last}")
+
+
 def _check_tiers(document: Document[Model], model: Model, tables: Tables) -> Iterator[Problem]:
     """Every tier of the severity table is one of the publicity table."""
-    severity = tables.by_name.get(("severity", model.severity))
-    publicity = tables.by_name.get(("publicity", model.publicity))
-    if isinstance(severity, Severity) and isinstance(publicity, Publicity):
-        for tier in sorted({row.tier for row in severity.rows} - publicity.decrees[0].tiers.keys()):
-            known = ", ".join(publicity.decrees[0].tiers)
-            yield document.problem(("severity",), f"tier '{tier}' is not in the publicity table", expected=known)
+    named = {row.tier for table in tables.every("severity", model.severity, Severity) for row in table.rows}
+    for publicity in tables.every("publicity", model.publicity, Publicity):
+        known = publicity.decrees[0].tiers
+        for tier in sorted(named - known.keys()):
+            what = f"tier '{tier}' is not in the publicity table"
+            yield document.problem(("severity",), what, expected=", ".join(known))
 
 
 def _check_subjects(document: Document[Model], model: Model) -> Iterator[Problem]:
@@ -225,22 +230,6 @@ def _check_example(
                 )
     if not model.effective.holds(example.as_of):
         yield document.problem((*path[:-1], "as_of"), "the model is not in force on that day", got=str(example.as_of))
-
-
-def _check_versions(sound: list[tuple[Document[Model], Model]]) -> Iterator[Problem]:
-    """Versions of one domain follow each other without a gap or an overlap."""
-    for (_, before), (document, after) in pairwise(sound):
-        if before.id != after.id:
-            continue
-        end = before.effective.to
-        if end is None or after.effective.from_ <= end:
-            yield document.problem(
-                ("effective", "from"), f"overlaps version {before.version}", expected=f"after {end or 'its end'}"
-            )
-        elif (after.effective.from_ - end).days > 1:
-            yield document.problem(
-                ("effective", "from"), f"leaves a gap after version {before.version}, which ends on {end}"
-            )
 
 
 def _indicators(dimension: Any) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final
 
 from pydantic import Field
 
@@ -21,24 +21,11 @@ from scoring.model import (
     PublicCreditDimension,
 )
 from scoring.quantities import Frozen
-from scoring.tables import (
-    TABLES,
-    Bands,
-    Decay,
-    Decree,
-    Measures,
-    Publicity,
-    Severity,
-    Table,
-    TableKind,
-    Tables,
-    WarningTable,
-    load_tables,
-)
+from scoring.table_library import TABLES, Tables, load_tables
+from scoring.tables import Bands, Decay, Decree, Measures, Publicity, Severity, WarningTable
 
 #: The version of what is computed; it is part of every run's id and changes when any result could.
 SEMANTICS: Final = "1"
-T = TypeVar("T", bound=Table)
 
 
 class ResolvedModel(Frozen):
@@ -120,31 +107,19 @@ def resolve(model: Model, as_of: date, tables: Tables | None = None) -> Resolved
             f"模型 {model.name} 在 {as_of} 未生效 / model {model.name} is not in force on {as_of}",
             hint=f"in force from {model.effective.from_}" + (f" to {model.effective.to}" if model.effective.to else ""),
         )
-    publicity = _find(library, "publicity", model.publicity, Publicity, as_of)
+    publicity = library.in_force("publicity", model.publicity, Publicity, as_of)
     return ResolvedModel(
         model=model.model_copy(update={"examples": ()}),
-        bands=_find(library, "bands", model.bands, Bands, as_of),
-        decay=_find(library, "decay", model.decay, Decay, as_of),
+        bands=library.in_force("bands", model.bands, Bands, as_of),
+        decay=library.in_force("decay", model.decay, Decay, as_of),
         publicity=publicity,
         decree=publicity.decree(as_of),
-        severity=_find(library, "severity", model.severity, Severity, as_of),
-        warnings=_find(library, "warnings", model.warnings, WarningTable, as_of),
-        measures=_find(library, "measures", model.measures, Measures, as_of),
+        severity=library.in_force("severity", model.severity, Severity, as_of),
+        warnings=library.in_force("warnings", model.warnings, WarningTable, as_of),
+        measures=library.in_force("measures", model.measures, Measures, as_of),
     )
 
 
 def read_resolved(data: bytes) -> ResolvedModel:
     """The resolved model a run stored beside its artefacts."""
     return ResolvedModel.model_validate_json(data)
-
-
-def _find(tables: Tables, kind: TableKind, name: str, schema: type[T], day: date) -> T:
-    table = tables.by_name.get((kind, name))
-    if not isinstance(table, schema):
-        raise ConfigurationError(f"没有表 {kind}/{name} / there is no sound table {kind}/{name}", tables.problems)
-    if not table.effective.holds(day):
-        raise ConfigurationError(
-            f"表 {kind}/{name} 在 {day} 未生效 / table {kind}/{name} is not in force on {day}",
-            hint=f"in force from {table.effective.from_}",
-        )
-    return table

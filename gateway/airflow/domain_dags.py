@@ -37,13 +37,11 @@ def model_inputs(model: Model, models: Models) -> tuple[str, ...]:
         if isinstance(dimension, PublicCreditDimension)
     ]
     counted += [Counts(dataset=name) for name in model.required]
-    warnings = models.tables.by_name.get(("warnings", model.warnings))
-    if isinstance(warnings, WarningTable):
+    for warnings in models.tables.every("warnings", model.warnings, WarningTable):
         for rule in warnings.rules:
             counted += [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
-    measures = models.tables.by_name.get(("measures", model.measures))
-    if isinstance(measures, Measures) and measures.severe_list:
-        counted.append(measures.severe_list)
+    for measures in models.tables.every("measures", model.measures, Measures):
+        counted += [measures.severe_list] if measures.severe_list else []
     return tuple(sorted({model.subjects_source, *(counts.source(model.department) for counts in counted)}))
 
 

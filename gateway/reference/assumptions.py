@@ -49,9 +49,10 @@ def _render_tables(models: Models) -> Iterator[str]:
     yield "## 共用表 Shared tables\n"
     yield "| 表 table | | 来源 source | |"
     yield "|---|---|---|---|"
-    for (kind, name), table in sorted(models.tables.by_name.items()):
-        yield _row(f"`{kind}/{name}`", f"{table.title} {table.title_en}", table.source, _STATUS[table.status])
-        yield from _render_tiers(table)
+    for (kind, _), versions in sorted(models.tables.versions.items()):
+        for table in versions:
+            yield _row(f"`{kind}/{table.name}`", f"{table.title} {table.title_en}", table.source, _STATUS[table.status])
+            yield from _render_tiers(table)
     yield ""
 
 

@@ -21,7 +21,7 @@ from gateway.airflow.generation import _build_domain as build_domain
 from gateway.airflow.generation import generate_department_dags, generate_domain_dags, generate_housekeeping_dags
 from gateway.airflow.names import TAGS
 from scoring.library import MODELS, load_models
-from scoring.tables import TABLES
+from scoring.table_library import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ("0", "1", "4242")
@@ -272,13 +272,13 @@ def test_domain_is_quarantined_when_only_its_newest_version_is_wrong(files: File
 
 def test_domain_names_the_table_that_is_wrong_when_it_shares_it(tmp_path: Path) -> None:
     shutil.copytree(TABLES, tmp_path / "tables")
-    (tmp_path / "tables" / "bands" / "default_2026.yaml").write_text("id: default_2026\n", encoding="utf-8")
+    (tmp_path / "tables" / "bands" / "default@2026.1.yaml").write_text("id: default\n", encoding="utf-8")
     models = load_models(MODELS, tmp_path / "tables")
     with pytest.raises(ConfigurationError) as raised:
         build_domain(models, load_departments(), "work_safety")
     files = {problem.file for problem in raised.value.problems}
-    assert "tables/bands/default_2026.yaml" in files
-    assert {file for file in files if "@" in file} == {next(MODELS.glob("work_safety@*.yaml")).name}
+    assert "tables/bands/default@2026.1.yaml" in files
+    assert {file for file in files if not file.startswith("tables/")} == {next(MODELS.glob("work_safety@*.yaml")).name}
 
 
 def test_only_the_wanted_dag_is_built_when_a_task_is_about_to_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from exchange_formats.errors import ConfigurationError
 from scoring.library import MODELS, Models, load_models
-from scoring.tables import TABLES
+from scoring.resolution import resolve
+from scoring.table_library import TABLES
+from scoring.tables import Bands
 
 NAME = "enterprise_environment@2026.1.yaml"
 Spoil = Callable[..., Models]
@@ -59,7 +61,7 @@ def spoil(tmp_path: Path) -> Spoil:
         ("deduct: {per: 80, cap: 240}", "deduct: {per: -80}", "greater than or equal to 0"),
         ("deduct: {per: 80, cap: 240}", "deduct: {per: 80, caps: 240}", "unknown key"),
         ("group: bonus", "group: bonuses", "there is no such group"),
-        ("bands: default_2026", "bands: default_2027", "bands: there is no sound table of that name"),
+        ("bands: default", "bands: defaults", "bands: there is no sound table of that name"),
         ("grade: E", "grade: C", "a veto gives grade E"),
         ("  IND1211:", "  IND1202:", "the id is used twice"),
         ("lookback: P60M", "lookback: P72M", "no adverse record counts after five years"),
@@ -92,25 +94,30 @@ def test_problem_points_at_the_line_when_a_condition_is_wrong(spoil: Spoil) -> N
 @pytest.mark.parametrize(
     ("table", "old", "new", "complaint"),
     [
-        ("bands/default_2026.yaml", "from: 800, below: 850", "from: 800, below: 851", "the bands overlap"),
-        ("bands/default_2026.yaml", "from: 800, below: 850", "from: 800, below: 849", "the bands have a gap"),
-        ("bands/default_2026.yaml", "from: 0, below: 700", "from: 1, below: 700", "must begin at 0"),
-        ("bands/default_2026.yaml", "grade: B", "grade: A", "once each"),
+        ("bands/default@2026.1.yaml", "from: 800, below: 850", "from: 800, below: 851", "the bands overlap"),
+        ("bands/default@2026.1.yaml", "from: 800, below: 850", "from: 800, below: 849", "the bands have a gap"),
+        ("bands/default@2026.1.yaml", "from: 0, below: 700", "from: 1, below: 700", "must begin at 0"),
+        ("bands/default@2026.1.yaml", "grade: B", "grade: A", "once each"),
         (
-            "measures/default_2026.yaml",
+            "measures/default@2026.1.yaml",
             "limits_rights: true, basis: [政府采购法 22]",
             "limits_rights: true",
             "names its law",
         ),
-        ("measures/default_2026.yaml", "[M01, M02", "[M99, M02", "there is no such measure"),
-        ("severity/default_2026.yaml", "kind = 'detention'", "kinds = 'detention'", "there is no column 'kinds'"),
-        ("severity/default_2026.yaml", '{when: "true", points: 10', '{when: "false", points: 10', "takes what is left"),
-        ("decay/default_2026.yaml", "factor: 0.6", "factor: 0.2", "never weigh more"),
-        ("decay/default_2026.yaml", "months: P60M", "months: P72M", "after five years"),
-        ("publicity/default_2026.yaml", "months: P36M", "months: P6Y", "after five years"),
-        ("warnings/default_2026.yaml", "level: orange", "level: purple", "there is no such level"),
-        ("warnings/default_2026.yaml", "due: rectify_by", "due: result", "not a date column"),
-        ("warnings/default_2026.yaml", "id: failed_checks", "id: near_lower_band", "the id is used twice"),
+        ("measures/default@2026.1.yaml", "[M01, M02", "[M99, M02", "there is no such measure"),
+        ("severity/default@2026.1.yaml", "kind = 'detention'", "kinds = 'detention'", "there is no column 'kinds'"),
+        (
+            "severity/default@2026.1.yaml",
+            '{when: "true", points: 10',
+            '{when: "false", points: 10',
+            "takes what is left",
+        ),
+        ("decay/default@2026.1.yaml", "factor: 0.6", "factor: 0.2", "never weigh more"),
+        ("decay/default@2026.1.yaml", "months: P60M", "months: P72M", "after five years"),
+        ("publicity/default@2026.1.yaml", "months: P36M", "months: P6Y", "after five years"),
+        ("warnings/default@2026.1.yaml", "level: orange", "level: purple", "there is no such level"),
+        ("warnings/default@2026.1.yaml", "due: rectify_by", "due: result", "not a date column"),
+        ("warnings/default@2026.1.yaml", "id: failed_checks", "id: near_lower_band", "the id is used twice"),
     ],
 )
 def test_table_is_refused_with_its_place_when_it_is_wrong(
@@ -124,7 +131,7 @@ def test_table_is_refused_with_its_place_when_it_is_wrong(
 
 
 def test_severity_row_naming_an_unknown_tier_is_refused_when_a_model_uses_both(spoil: Spoil) -> None:
-    models = spoil("points: 400, tier: severe", "points: 400, tier: grave", table="severity/default_2026.yaml")
+    models = spoil("points: 400, tier: severe", "points: 400, tier: grave", table="severity/default@2026.1.yaml")
     assert any("tier 'grave'" in str(problem) for problem in models.problems)
     assert models.by_id == {}
 
@@ -160,3 +167,48 @@ def test_version_in_force_is_chosen_when_a_domain_has_two(tmp_path: Path) -> Non
 def test_unknown_domain_names_the_known_ones_when_it_is_asked_for() -> None:
     with pytest.raises(ConfigurationError, match="work_safety"):
         load_models().in_force("no_such_domain", date(2026, 6, 30))
+
+
+def _later(text: str, effective: str) -> str:
+    """The table as its next version."""
+    return text.replace('version: "2026.1"', 'version: "2027.1"', 1).replace("{from: 2026-01-01}", effective, 1)
+
+
+@pytest.mark.parametrize(
+    ("effective", "complaint"),
+    [
+        ("{from: 2026-06-01}", "overlaps version 2026.1"),
+        ("{from: 2027-02-01}", "leaves a gap after version 2026.1"),
+        ("{from: 2027-01-01, to: 2027-12-31}", "the table's last version ends before the model does"),
+    ],
+)
+def test_table_versions_are_refused_when_they_overlap_leave_a_gap_or_end(
+    tmp_path: Path, effective: str, complaint: str
+) -> None:
+    shutil.copytree(TABLES, tmp_path / "tables")
+    path = tmp_path / "tables" / "bands" / "default@2026.1.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("{from: 2026-01-01}", "{from: 2026-01-01, to: 2026-12-31}"), encoding="utf-8")
+    path.with_name("default@2027.1.yaml").write_text(_later(text, effective), encoding="utf-8")
+    problems = load_models(MODELS, tmp_path / "tables").problems
+    mine = [problem for problem in problems if complaint in str(problem)]
+    assert mine, [str(problem) for problem in problems]
+    assert all(problem.line > 0 and problem.column > 0 for problem in mine)
+
+
+def test_table_version_in_force_on_the_day_is_used_when_a_past_date_is_scored(tmp_path: Path) -> None:
+    shutil.copytree(TABLES, tmp_path / "tables")
+    path = tmp_path / "tables" / "bands" / "default@2026.1.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("{from: 2026-01-01}", "{from: 2026-01-01, to: 2026-12-31}"), encoding="utf-8")
+    new = _later(text, "{from: 2027-01-01}").replace("from: 850", "from: 900").replace("below: 850", "below: 900")
+    path.with_name("default@2027.1.yaml").write_text(new, encoding="utf-8")
+    models = load_models(MODELS, tmp_path / "tables")
+    assert models.problems == ()
+    model = models.by_id["enterprise_environment"]
+    edges = {
+        day: resolve(model, day, models.tables).bands.bands[0].from_ for day in (date(2026, 12, 31), date(2027, 1, 1))
+    }
+    assert edges == {date(2026, 12, 31): 850, date(2027, 1, 1): 900}
+    with pytest.raises(ConfigurationError, match="bands/default"):
+        models.tables.in_force("bands", "default", Bands, date(2025, 12, 31))
