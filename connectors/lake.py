@@ -7,9 +7,10 @@ kept in a local cache under that digest, so nothing is fetched twice or trusted 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,11 +25,9 @@ from exchange_formats.datasets import LINEAGE_FIELDS, SYSTEM_FIELDS, Dataset, lo
 from exchange_formats.digests import canonical_json, digest_bytes, digest_file
 from exchange_formats.errors import FatalError
 from exchange_formats.keys import batch_prefix, landing_prefix, manifest_digest, manifest_name, rejects_key
-from exchange_formats.manifests import BatchManifest, Part, RunManifest, decode_manifest
+from exchange_formats.manifests import BatchManifest, Manifest, Part, decode_manifest
 from exchange_formats.periods import shanghai_date
 from exchange_formats.rejects import REJECTS
-
-Manifest = BatchManifest | RunManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,51 +76,80 @@ class Lake:
 
     def batches(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> tuple[BatchManifest, ...]:
         """The chain of one dataset of one department; a batch that two manifests commit counts once."""
+        return self.dataset_chain(department, dataset, heads).batches
+
+    def dataset_chain(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> DatasetChain:
+        """Batches and purges that ``heads`` (default: all) lead to."""
         batches: dict[str, BatchManifest] = {}
-        for manifest in self.chain(landing_prefix(department, dataset), heads):
+        purged: dict[str, PurgedFile] = {}
+        manifests = self.chain(landing_prefix(department, dataset), heads)
+        for manifest in manifests:
             if isinstance(manifest, BatchManifest):
                 batches.setdefault(manifest.batch_id, manifest)
-        return tuple(batches.values())
+            elif isinstance(manifest, PurgeManifest):
+                purged |= {file.key: file for file in manifest.files}
+        return DatasetChain(frozenset(one.sha256 for one in manifests), tuple(batches.values()), purged)
+
+    def purges(self, department: str, dataset: str) -> tuple[PurgeManifest, ...]:
+        """Every purge of one dataset there is, whatever leads to it; in the order they were made."""
+        keys = self._keys(landing_prefix(department, dataset), purges=True)
+        found = [self._load(key, digest) for digest, key in keys.items()]
+        ordered = sorted(found, key=lambda one: (one.sequence, one.sha256))
+        return tuple(one for one in ordered if isinstance(one, PurgeManifest))
 
     def records(
         self,
         department: str,
         dataset: str | Dataset,
         heads: Iterable[str] | None = None,
+        *,
+        as_purged: bool = False,
     ) -> pads.Dataset:
         """All landed versions: the dataset's columns, then ``batch_id`` and ``chain_sequence`` of the batch.
 
         Rows landed under an older contract are read as ``dataset``'s (a name: the newest one's): what they do not
         hold is null, also where the newer contract requires it. The lineage columns, and the constants of older
         rows, are partition columns, so a reader's filter on them skips whole files.
+        ``as_purged``: leave out what was purged since ``heads``, for whoever compares with today.
 
         Raises:
             ConfigurationError: rows were landed under a contract that ``dataset`` does not descend from.
+            PurgedError: rows that ``heads`` lead to were deleted by law since.
         """
         spec = choose_contract(self.contracts, dataset) if isinstance(dataset, str) else dataset
         own = [pa.field(name, one.arrow_type) for name, one in spec.columns.items()]
+        standing, chain = self._standing(department, spec.id, heads, as_purged=as_purged)
+        parts = [one for one in standing if not one.rejects]
         files: list[_File] = []
-        for batch in self.batches(department, spec.id, heads):
-            projection = None
-            if batch.contract != spec.contract:
-                projection = project_columns(self.contracts, batch.contract, spec)
-            for part in batch.parts:
-                path = self._project_part(batch, part, projection)
-                files.append(_File(batch, path, projection.constants if projection else {}))
+        copied: set[str] = set()
+        for compact in self.compactions(department, spec.id):
+            sources = _copied_parts(compact, chain, parts)
+            if sources is not None and not sources & copied and (found := self._open_compacted(compact, spec)):
+                files += found
+                copied |= sources
+        for one in parts:
+            if one.part.sha256 not in copied:
+                path, constants = self._read_as(spec, one.batch.contract, one.key, one.part)
+                files.append(_File(one.batch, path, constants))
         return _open_dataset(pa.schema([*SYSTEM_FIELDS, *own, *LINEAGE_FIELDS]), files)
 
     def rejects(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> pads.Dataset:
-        """All rejects of one dataset, with the same lineage columns as ``records``."""
-        batches = self.batches(department, dataset, heads)
-        files = [_File(b, self.fetch_part(b, b.rejects)) for b in batches if b.rejects is not None]
+        """All rejects of one dataset that are kept still, with the same lineage columns as ``records``."""
+        standing, _ = self._standing(department, dataset, heads, as_purged=True)
+        files = [_File(one.batch, self.fetch(one.key, one.part.sha256)) for one in standing if one.rejects]
         return _open_dataset(pa.schema([*REJECTS, *LINEAGE_FIELDS]), files)
 
-    def fetch_part(self, batch: BatchManifest, part: Part) -> Path:
-        """One file of a batch in the local cache, verified."""
-        day = shanghai_date(batch.window.until)
-        if batch.rejects is not None and part == batch.rejects:
-            return self.fetch(rejects_key(batch.department, batch.dataset, day, batch.batch_id), part.sha256)
-        return self.fetch(batch_prefix(batch.department, batch.dataset, day, batch.batch_id) + part.name, part.sha256)
+    def compactions(self, department: str, dataset: str) -> tuple[CompactManifest, ...]:
+        """The compacted copies of a dataset's batches, in a fixed order."""
+        keys = self._keys(compacted_prefix(department, dataset))
+        found = [self._load(key, digest) for digest, key in sorted(keys.items())]
+        return tuple(one for one in found if isinstance(one, CompactManifest))
+
+    def fetch_rejects(self, batch: BatchManifest) -> Path | None:
+        """The rejects of a batch in the local cache, verified; None where it has none, or none any more."""
+        files = self._standing(batch.department, batch.dataset, [batch.sha256], as_purged=True)[0]
+        wanted = next((one for one in files if one.rejects and one.batch.batch_id == batch.batch_id), None)
+        return self.fetch(wanted.key, wanted.part.sha256) if wanted else None
 
     def fetch(self, key: str, sha256: str) -> Path:
         """The object ``key`` in the local cache, verified once a process; FatalError names a wrong or missing one."""
@@ -158,12 +186,61 @@ class Lake:
         self._manifests[digest] = manifest
         return key
 
-    def _project_part(self, batch: BatchManifest, part: Part, projection: Projection | None) -> Path:
+    def forget(self, sha256: str) -> None:
+        """Remove every local copy of an object; copies made from it have its digest in their names."""
+        self._verified.discard(sha256)
+        for path in (self.cache / sha256[:2]).glob(f"*{sha256}*"):
+            path.unlink(missing_ok=True)
+
+    def _standing(
+        self, department: str, dataset: str, heads: Iterable[str] | None, *, as_purged: bool
+    ) -> tuple[tuple[StoredFile, ...], DatasetChain]:
+        """The files that stand at ``heads``, and the chain; see ``records``."""
+        chain = self.dataset_chain(department, dataset, heads)
+        later = {file.key: one for one in self.purges(department, dataset) for file in one.files}
+        later = {key: purge for key, purge in later.items() if key not in chain.purged}
+        if not later:
+            return chain.files(), chain
+        if as_purged:
+            newer = {file.key: file for purge in later.values() for file in purge.files}
+            chain = replace(chain, purged={**chain.purged, **newer})
+            return chain.files(), chain
+        files = chain.files()
+        gone = next((one for one in files if not one.rejects and one.key in later), None)
+        if gone is not None:
+            purge = later[gone.key]
+            raise PurgedError(
+                f"依法已清除 / deleted by law: {gone.key} ({purge.article}, {purge.day})",
+                hint="it can be read as it stands today, not as it stood before",
+            )
+        return files, chain
+
+    def _open_compacted(self, compact: CompactManifest, spec: Dataset) -> list[_File]:
+        """The files of a compaction; none of them where one cannot be had, for the batches hold the same rows."""
+        prefix = compacted_prefix(compact.department, compact.dataset)
+        files = []
+        for one in compact.files:
+            try:
+                path, constants = self._read_as(spec, one.contract, prefix + one.part.name, one.part)
+            except FatalError as error:
+                _log.warning("%s", error)
+                return []
+            files.append(_File(None, path, constants))
+        return files
+
+    def _read_as(self, spec: Dataset, contract: str, key: str, part: Part) -> tuple[Path, Mapping[str, pa.Scalar]]:
+        """A local file of rows of ``contract`` to be read as ``spec``, and what is constant in it."""
+        if contract == spec.contract:
+            return self.fetch(key, part.sha256), {}
+        projection = project_columns(self.contracts, contract, spec)
+        return self._project_part(key, part, projection), projection.constants
+
+    def _project_part(self, key: str, part: Part, projection: Projection) -> Path:
         """A part that can be read by the wanted version's names: itself, or a renamed copy made once in the cache."""
-        path = self.fetch_part(batch, part)
-        if projection is None or not projection.renames:
+        path = self.fetch(key, part.sha256)
+        if not projection.renames:
             return path
-        columns = {name: name for name in SYSTEM_FIELDS.names} | dict(projection.sources)
+        columns = {name: name for name in [*SYSTEM_FIELDS.names, *LINEAGE_FIELDS.names]} | dict(projection.sources)
         reading = digest_bytes(canonical_json(columns))[:16]
         # The copy's own digest ends its name: a damaged one is made again.
         for copy in path.parent.glob(f"{part.sha256}.{reading}.*.arrow"):
@@ -197,16 +274,28 @@ class Lake:
                 self._manifests[sha256] = decode_manifest(self.fetch(key, sha256).read_bytes(), sha256)
             except ValueError as error:
                 raise FatalError(f"清单不可读 / the manifest cannot be read: {key}") from error
+            if isinstance(purge := self._manifests[sha256], PurgeManifest):
+                for file in purge.files:
+                    self.forget(file.sha256)
         return self._manifests[sha256]
 
-    def _keys(self, prefix: str) -> dict[str, str]:
-        """Digest → key of every manifest below ``prefix``."""
+    def _keys(self, prefix: str, *, purges: bool = False) -> dict[str, str]:
+        """Digest → key of every manifest below ``prefix``, or of the purges only."""
         keys: dict[str, str] = {}
         for key in sorted(self.store.list_keys(prefix)):
             digest = manifest_digest(key)
-            if digest is not None:
+            if digest is not None and (not purges or PURGE_FOLDER in key):
                 keys.setdefault(digest, key)
         return keys
+
+
+def _copied_parts(compact: CompactManifest, chain: DatasetChain, parts: Sequence[StoredFile]) -> set[str] | None:
+    """Digests of the parts that ``compact`` may stand for; None where it holds more or less than stands."""
+    if not chain.manifests.issuperset(compact.parents):
+        return None
+    batches = {one.batch_id for one in chain.batches if one.sha256 in set(compact.parents)}
+    standing = {one.part.sha256 for one in parts if one.batch.batch_id in batches}
+    return standing if standing == {source for file in compact.files for source in file.sources} else None
 
 
 def _open_dataset(schema: pa.Schema, files: Sequence[_File]) -> pads.Dataset:
@@ -214,8 +303,10 @@ def _open_dataset(schema: pa.Schema, files: Sequence[_File]) -> pads.Dataset:
     paths: list[str] = []
     partitions: list[pc.Expression] = []
     for file in files:
-        sequence = pc.field("chain_sequence") == pa.scalar(file.batch.sequence, pa.int64())
-        known = (pc.field("batch_id") == pa.scalar(file.batch.batch_id)) & sequence
+        known = pc.scalar(True)  # noqa: FBT003 - an expression that always holds
+        if file.batch is not None:
+            known &= pc.field("batch_id") == pa.scalar(file.batch.batch_id)
+            known &= pc.field("chain_sequence") == pa.scalar(file.batch.sequence, pa.int64())
         for name, value in file.constants.items():
             known &= pc.field(name) == value
         paths.append(str(file.path))

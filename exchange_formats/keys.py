@@ -6,6 +6,8 @@ import re
 from datetime import date
 
 BUCKET = "credit-lake"
+#: Where the manifests of purges lie, below a day of their dataset.
+PURGE_FOLDER = "/purge/"
 MANIFEST = re.compile(r"(?:^|/)manifest-([0-9a-f]{64})\.json$")
 
 
@@ -23,6 +25,22 @@ def rejects_key(department: str, dataset: str, day: date, batch_id: str) -> str:
     """The rejects of one batch."""
     folder = batch_prefix(department, dataset, day, batch_id).removeprefix("landing/")
     return f"rejected/{folder}rejects.arrow"
+
+
+def redacted_name(name: str, sha256: str) -> str:
+    """File name of what stands in the place of the file ``name`` of a batch; ``sha256`` is its own."""
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem.split('-redacted-')[0]}-redacted-{sha256[:16]}.{suffix}"
+
+
+def purge_prefix(department: str, dataset: str, day: date) -> str:
+    """Where the manifest of a purge lies: in the chain of the dataset."""
+    return f"{landing_prefix(department, dataset)}date={day.isoformat()}{PURGE_FOLDER}"
+
+
+def compacted_prefix(department: str, dataset: str) -> str:
+    """Where the compacted copies of one dataset's batches lie."""
+    return f"compacted/department={department}/dataset={dataset}/"
 
 
 def part_name(number: int) -> str:
@@ -49,6 +67,26 @@ def outcomes_prefix(department: str, dataset: str) -> str:
 def outcome_key(department: str, dataset: str, day: date, attempt: str) -> str:
     """The outcome record of one attempt to collect (clock, host, counts): a note, not evidence."""
     return f"{outcomes_prefix(department, dataset)}date={day.isoformat()}/{attempt}.json"
+
+
+def run_outcomes_prefix(domain: str) -> str:
+    """Where the outcome records of a domain's evaluation lie."""
+    return f"outcomes/domain={domain}/"
+
+
+def run_outcome_key(domain: str, as_of: date, attempt: str) -> str:
+    """The outcome record of one attempt to evaluate a domain: a note, not evidence."""
+    return f"{run_outcomes_prefix(domain)}as_of={as_of.isoformat()}/{attempt}.json"
+
+
+def statistics_prefix(domain: str) -> str:
+    """Where the reference statistics of one domain lie."""
+    return f"statistics/domain={domain}/"
+
+
+def cycle_prefix(domain: str, cycle: date, statistics_id: str) -> str:
+    """Where the reference statistics of one cycle (its first day) lie."""
+    return f"{statistics_prefix(domain)}cycle={cycle.isoformat()}/statistics={statistics_id}/"
 
 
 def domain_prefix(domain: str) -> str:

@@ -7,6 +7,7 @@ same bytes; clock, host and attempt live in the ``Outcome`` beside it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -90,14 +91,43 @@ class BatchManifest(Committed):
     normalised_by_rule: Mapping[str, Count] = Field(default_factory=dict)
 
 
-class Artefact(_Frozen):
-    """One file of a run; ``rows_sha256`` is the canonical row digest that a replay must reproduce."""
+class ArtefactFile(_Frozen):
+    """One immutable Arrow file of an artefact: all of its rows, or one shard's."""
 
     name: str
     rows: Count
     bytes: Count
     sha256: Sha256
+
+
+class Artefact(_Frozen):
+    """One result of a run (``grades``, ``evidence``, …) in one file, or one a shard in the shards' order.
+
+    ``rows_sha256`` is the canonical row digest (``row_digests``) that a replay must reproduce: it depends neither
+    on the files nor on how many shards there were.
+    """
+
+    name: str
+    rows: Count
     rows_sha256: Sha256
+    files: tuple[ArtefactFile, ...]
+
+
+class StatisticsManifest(Committed):
+    """What one cycle says of all subjects of a domain together: an input of that cycle's runs (semantics §3)."""
+
+    kind: Literal["statistics"] = "statistics"
+    statistics_id: str
+    domain: str
+    #: The first day of the cycle that uses it.
+    cycle: date
+    #: The last day it looks at.
+    as_of: date
+    #: Digest of the rules it was computed by.
+    definition_sha256: Sha256
+    semantics: str
+    cut: Mapping[str, tuple[Sha256, ...]]
+    artefacts: tuple[Artefact, ...]
 
 
 class RunManifest(Committed):
@@ -110,13 +140,68 @@ class RunManifest(Committed):
     model: str
     model_sha256: Sha256
     semantics: str
-    #: "department/dataset" → digests of the chain heads that were known.
+    #: "department/dataset" → digests of the chain heads that were known; none: it was collected and is empty.
     cut: Mapping[str, tuple[Sha256, ...]]
+    #: Domain of our own public-credit evaluation → digest of the manifest of the run whose results were used.
+    evaluations: Mapping[str, Sha256] = Field(default_factory=dict)
+    #: Digest of the manifest of the cycle's reference statistics; None where the model uses none.
+    statistics: Sha256 | None = None
+    #: The cut is older than what was known when it was made: a question, not what stands (``--known-at``).
+    what_if: bool = False
     artefacts: tuple[Artefact, ...]
     subjects: Count
     subjects_by_grade: Mapping[str, Count]
     warnings_by_level: Mapping[str, Count]
     not_collected: tuple[str, ...] = ()
+
+
+class PurgedFile(_Frozen):
+    """A file of the lake that the law wanted gone; ``replacement`` stands beside it with the rows that may stay."""
+
+    key: str
+    sha256: Sha256
+    rows: Count
+    replacement: Part | None = None
+
+
+class PurgeManifest(Committed):
+    """What was deleted of one dataset, and by which law; a link of the dataset's chain (semantics §6).
+
+    It is committed before the files are deleted: a purge that was killed is finished by the next one.
+    """
+
+    kind: Literal["purge"] = "purge"
+    department: str
+    dataset: str
+    #: The day (Asia/Shanghai) the purge was made for.
+    day: date
+    article: str
+    #: The furthest of its parents': a purge pulls nothing.
+    watermark: AwareDatetime | None
+    files: Annotated[tuple[PurgedFile, ...], Field(min_length=1)]
+    #: Rows of records and of rejects that went.
+    records: Count
+    rejects: Count
+
+
+class CompactedFile(_Frozen):
+    """Rows of several batches in one file, which has their lineage as columns; ``sources`` are the parts it copies."""
+
+    part: Part
+    contract: str
+    sources: Annotated[tuple[Sha256, ...], Field(min_length=1)]
+
+
+class CompactManifest(Committed):
+    """Copies of small batches for faster reading; ``parents`` are the manifests of the batches it copies.
+
+    No evidence: the batches stay, and whoever reads them gets the same rows.
+    """
+
+    kind: Literal["compact"] = "compact"
+    department: str
+    dataset: str
+    files: tuple[CompactedFile, ...]
 
 
 class Outcome(_Frozen):
@@ -143,9 +228,50 @@ class Outcome(_Frozen):
     host: str
 
 
-def decode_manifest(data: bytes, expected_sha256: str) -> BatchManifest | RunManifest:
+class LackingInput(_Frozen):
+    """An input that is missing or stale. ``current_until``: the last day it is known to be complete; None: never."""
+
+    source: str
+    required: bool
+    current_until: date | None
+
+
+class RunOutcome(_Frozen):
+    """One attempt to evaluate a domain: clock, host, and why there is no new run where there is none.
+
+    ``withheld``: a required input is missing or stale, so the standing grades are stale too.
+    """
+
+    domain: str
+    as_of: date
+    result: Literal["committed", "nothing_new", "withheld", "failed"]
+    run_id: str | None = None
+    manifest_sha256: Sha256 | None = None
+    what_if: bool = False
+    #: Required ones withhold a run; optional ones were left out of it.
+    lacking: tuple[LackingInput, ...] = ()
+    error: str = ""
+    error_kind: str = ""
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
+    host: str
+
+
+Manifest = BatchManifest | PurgeManifest | CompactManifest | RunManifest | StatisticsManifest
+_KINDS: Mapping[str, type[Manifest]] = {
+    "batch": BatchManifest,
+    "purge": PurgeManifest,
+    "compact": CompactManifest,
+    "run": RunManifest,
+    "statistics": StatisticsManifest,
+}
+
+
+def decode_manifest(data: bytes, expected_sha256: str) -> Manifest:
     """Decode and verify a stored manifest; ValueError when its bytes are not what its name says."""
     if digest_bytes(data) != expected_sha256:
         raise ValueError(f"manifest {expected_sha256[:12]}… does not have the digest its name claims")
-    kind = BatchManifest if b'"kind":"batch"' in data else RunManifest
-    return kind.model_validate_json(data)
+    kind = json.loads(data).get("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"manifest {expected_sha256[:12]}… is of no known kind")
+    return _KINDS[kind].model_validate_json(data)
