@@ -13,6 +13,7 @@ from decimal import Decimal
 from exchange_formats.datasets import load_catalogue
 from scoring.findings import EvidenceFinding, SubjectFindings
 from scoring.model import ComplianceDimension, Indicator, PublicCreditDimension
+from scoring.quantities import show_plain
 from scoring.resolution import ResolvedModel
 from scoring.wording import WORDS, Language, Words
 
@@ -64,7 +65,8 @@ class _Speaker:
         for name, dimension in self.resolved.model.dimensions.items():
             rows = [row for row in self.evidence if row.dimension == name]
             points = sum((row.points for row in rows), Decimal(0))
-            yield f"  {self._say(dimension)} ({self.words.full.format(full=_plain(dimension.full))}): {_points(points)}"
+            full = self.words.full.format(full=show_plain(dimension.full))
+            yield f"  {self._say(dimension)} ({full}): {_points(points)}"
             if isinstance(dimension, PublicCreditDimension):
                 yield f"    {self._public(dimension)}"
                 continue
@@ -115,7 +117,7 @@ class _Speaker:
         row = next(row for letter, row in table.grades.items() if letter == self.grade.grade)
         yield f"{self.words.measures} {self._mark(table.status)}".rstrip()
         said = (row.at_most, row.items) if self.language == "zh" else (row.at_most_en, row.items_en)
-        yield "  " + self.words.inspection.format(ratio=_plain(row.ratio_percent), at_most=said[0], items=said[1])
+        yield "  " + self.words.inspection.format(ratio=show_plain(row.ratio_percent), at_most=said[0], items=said[1])
         for code in self.grade.measures:
             measure = table.measures[code]
             basis = f"; {self._basis(measure.basis)}" if measure.basis else ""
@@ -154,14 +156,14 @@ class _Speaker:
         yield from (f"      {_signed(row.points)} {self.words.cap}" for row in rows if row.entry == "_cap")
 
     def _product(self, row: EvidenceFinding) -> str:
-        factors = [_plain(row.base_points or Decimal(0))]
+        factors = [show_plain(row.base_points or Decimal(0))]
         if row.repeat_factor not in {None, Decimal(1)}:
-            factors.append(f"{self.words.repeat} {_plain(row.repeat_factor or Decimal(1))}")
+            factors.append(f"{self.words.repeat} {show_plain(row.repeat_factor or Decimal(1))}")
         if row.decay_factor not in {None, Decimal(1)}:
-            factors.append(f"{self.words.decay} {_plain(row.decay_factor or Decimal(1))}")
+            factors.append(f"{self.words.decay} {show_plain(row.decay_factor or Decimal(1))}")
         dimension = self.resolved.model.dimensions[row.dimension]
         if isinstance(dimension, ComplianceDimension) and dimension.scale != 1:
-            factors.append(f"{self.words.scale} {_plain(dimension.scale)}")
+            factors.append(f"{self.words.scale} {show_plain(dimension.scale)}")
         return " × ".join(factors)
 
     def _record(self, row: EvidenceFinding) -> str:
@@ -174,7 +176,7 @@ class _Speaker:
         text = self.words.neutral if self.grade.public_credit_origin == "neutral" else self.words.public
         return text.format(
             score=self.grade.public_credit_score,
-            weight=_plain(dimension.full / 1000),
+            weight=show_plain(dimension.full / 1000),
             day=self.grade.public_credit_evaluated_on,
         )
 
@@ -191,12 +193,6 @@ class _Speaker:
         names = load_catalogue()["profile"].columns["city_code"].codes or {}
         code = self.grade.city_code
         return f"{names[code]} {code}" if self.language == "zh" and code in names else code
-
-
-def _plain(value: Decimal) -> str:
-    """Without trailing zeros: 0.6, 600."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _points(value: Decimal) -> str:

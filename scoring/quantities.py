@@ -74,3 +74,9 @@ def covered_since(day: date, months: int) -> date:
 def days_before(day: date, days: int) -> date:
     """The day ``days`` before ``day``."""
     return day - timedelta(days=days)
+
+
+def show_plain(value: Decimal) -> str:
+    """``value`` without trailing zeros: 0.6, 600."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

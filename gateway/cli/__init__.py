@@ -39,6 +39,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "checkpoint": "checkpoint",
         "explain": "explain",
         "describe": "describe",
+        "policy": "policy",
         "sql": "score",
         "bus": "bus",
     }
