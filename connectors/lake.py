@@ -24,17 +24,85 @@ from exchange_formats.contract_versions import Contracts, Projection, choose_con
 from exchange_formats.datasets import LINEAGE_FIELDS, SYSTEM_FIELDS, Dataset, load_contracts
 from exchange_formats.digests import canonical_json, digest_bytes, digest_file
 from exchange_formats.errors import FatalError
-from exchange_formats.keys import batch_prefix, landing_prefix, manifest_digest, manifest_name, rejects_key
-from exchange_formats.manifests import BatchManifest, Manifest, Part, decode_manifest
+from exchange_formats.keys import (
+    PURGE_FOLDER,
+    batch_prefix,
+    compacted_prefix,
+    landing_prefix,
+    manifest_digest,
+    manifest_name,
+    rejects_key,
+)
+from exchange_formats.manifests import (
+    BatchManifest,
+    CompactManifest,
+    Manifest,
+    Part,
+    PurgedFile,
+    PurgeManifest,
+    decode_manifest,
+)
 from exchange_formats.periods import shanghai_date
 from exchange_formats.rejects import REJECTS
+
+_log = logging.getLogger(__name__)
+
+
+class PurgedError(FatalError):
+    """What is asked for was deleted by law: it cannot be read any more, and nothing is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a batch as it stands after every purge: parts, and the rejects."""
+
+    batch: BatchManifest
+    key: str
+    part: Part
+    rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetChain:
+    """What the heads of one dataset lead to. A batch that two manifests commit counts once."""
+
+    manifests: frozenset[str]
+    batches: tuple[BatchManifest, ...]
+    #: Key → what a purge that the heads lead to took out.
+    purged: Mapping[str, PurgedFile]
+
+    def files(self) -> tuple[StoredFile, ...]:
+        """Every file that stands."""
+        listed = (follow_purges(one, self.purged) for batch in self.batches for one in list_files(batch))
+        return tuple(one for one in listed if one is not None)
+
+
+def follow_purges(file: StoredFile, purged: Mapping[str, PurgedFile]) -> StoredFile | None:
+    """What stands in the place of ``file`` after the purges of ``purged`` (by key); None where nothing does."""
+    while (gone := purged.get(file.key)) is not None:
+        if gone.replacement is None:
+            return None
+        key = f"{file.key.rpartition('/')[0]}/{gone.replacement.name}"
+        file = replace(file, key=key, part=gone.replacement)
+    return file
+
+
+def list_files(batch: BatchManifest) -> tuple[StoredFile, ...]:
+    """Every file a batch was committed with."""
+    day = shanghai_date(batch.window.until)
+    prefix = batch_prefix(batch.department, batch.dataset, day, batch.batch_id)
+    parts = [StoredFile(batch, prefix + part.name, part) for part in batch.parts]
+    if batch.rejects is not None:
+        key = rejects_key(batch.department, batch.dataset, day, batch.batch_id)
+        parts.append(StoredFile(batch, key, batch.rejects, rejects=True))
+    return tuple(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One local file of a batch; ``constants`` hold for all of its rows."""
+    """One local file; ``constants`` hold for all of its rows. Without a batch it has the lineage as columns."""
 
-    batch: BatchManifest
+    batch: BatchManifest | None
     path: Path
     constants: Mapping[str, pa.Scalar] = field(default_factory=dict)
 
@@ -147,9 +215,10 @@ class Lake:
 
     def fetch_rejects(self, batch: BatchManifest) -> Path | None:
         """The rejects of a batch in the local cache, verified; None where it has none, or none any more."""
-        files = self._standing(batch.department, batch.dataset, [batch.sha256], as_purged=True)[0]
-        wanted = next((one for one in files if one.rejects and one.batch.batch_id == batch.batch_id), None)
-        return self.fetch(wanted.key, wanted.part.sha256) if wanted else None
+        purged = {file.key: file for one in self.purges(batch.department, batch.dataset) for file in one.files}
+        wanted = next((one for one in list_files(batch) if one.rejects), None)
+        standing = follow_purges(wanted, purged) if wanted else None
+        return self.fetch(standing.key, standing.part.sha256) if standing else None
 
     def fetch(self, key: str, sha256: str) -> Path:
         """The object ``key`` in the local cache, verified once a process; FatalError names a wrong or missing one."""

@@ -33,7 +33,7 @@ from exchange_formats.datasets import Dataset
 from exchange_formats.digests import canonical_json, derive_id, digest_bytes
 from exchange_formats.errors import FatalError
 from exchange_formats.keys import batch_prefix, landing_prefix, part_name, rejects_key
-from exchange_formats.manifests import BatchManifest, Counts, Part, Window
+from exchange_formats.manifests import BatchManifest, Counts, Part, PurgeManifest, Window
 from exchange_formats.periods import shanghai_date
 from exchange_formats.rejects import REJECTS, RETENTION_DAYS, describe_reason
 from exchange_formats.subjects import PseudonymKey
@@ -270,7 +270,7 @@ def _land_new(
         return _describe(pull, counts, notes)
     batch = _Batch(target, pull, new, folder, _digest_configuration(target, key_id))
     chain = lake.chain(target.prefix, heads)
-    parents = tuple(one for one in chain if one.sha256 in heads and isinstance(one, BatchManifest))
+    parents = tuple(one for one in chain if one.sha256 in heads and isinstance(one, BatchManifest | PurgeManifest))
     manifest = batch.describe(counts, parents)
     if commit:
         batch.put(lake, manifest)
@@ -300,7 +300,7 @@ class _Batch:
             target.department, target.dataset.id, window, configuration, self._content, new.digest_rejects()
         )
 
-    def describe(self, counts: Counts, parents: tuple[BatchManifest, ...]) -> BatchManifest:
+    def describe(self, counts: Counts, parents: tuple[BatchManifest | PurgeManifest, ...]) -> BatchManifest:
         """Write the files to the spool and make the manifest that names them."""
         target = self._target
         return BatchManifest(

@@ -7,7 +7,6 @@ lives in the chain itself, so nothing has to be remembered between two pulls.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -22,11 +21,11 @@ from connectors.lake import Lake
 from connectors.landing import Landed, LandingStoppedError, Progress, Target, land
 from connectors.sources import SourceReader, open_source
 from exchange_formats.contract_versions import choose_contract
-from exchange_formats.errors import ConfigurationError, FatalError, SkippableError, TransientError, XinqiaoError
-from exchange_formats.keys import landing_prefix, outcome_key
-from exchange_formats.manifests import BatchManifest, Counts, Outcome, Window
-from exchange_formats.periods import shanghai_date
+from exchange_formats.errors import ConfigurationError, XinqiaoError
+from exchange_formats.keys import landing_prefix
+from exchange_formats.manifests import BatchManifest, Counts, Outcome, PurgeManifest, Window
 from exchange_formats.subjects import PseudonymKey
+from gateway.outcomes import classify_error, explain_error, write_outcome
 
 _log = logging.getLogger(__name__)
 Result = Literal["landed", "nothing_new", "dry_run", "failed"]
@@ -114,7 +113,7 @@ def collect_dataset(
         raise
     outcome = _describe_success(department.id, dataset_id, window, landed, started, now())
     if not dry_run:
-        _write_outcome(lake, outcome)
+        write_outcome(lake, outcome)
     return _summarise(outcome, landed, dry_run=dry_run)
 
 
@@ -144,8 +143,8 @@ def collect_department(
                     seconds=0.0,
                     counts=error.counts if isinstance(error, LandingStoppedError) else None,
                     rejected_by_reason=error.rejected_by_reason if isinstance(error, LandingStoppedError) else {},
-                    error=_explain(error),
-                    error_kind=_classify(error),
+                    error=explain_error(error),
+                    error_kind=classify_error(error),
                 )
             )
     return tuple(results)
@@ -191,7 +190,7 @@ def read_watermark(lake: Lake, department: str, dataset: str) -> datetime | None
     """Up to when the chain's heads say everything was pulled; None before the first pull."""
     prefix = landing_prefix(department, dataset)
     heads = [lake.manifest(prefix, head) for head in lake.heads(prefix)]
-    marks = [head.watermark for head in heads if isinstance(head, BatchManifest) and head.watermark is not None]
+    marks = [one.watermark for one in heads if isinstance(one, BatchManifest | PurgeManifest) and one.watermark]
     return max(marks, default=None)
 
 
@@ -250,38 +249,20 @@ def _describe_failure(
         result="failed",
         counts=stopped.counts if stopped else None,
         rejected_by_reason=stopped.rejected_by_reason if stopped else {},
-        error=_explain(error),
-        error_kind=_classify(error),
+        error=explain_error(error),
+        error_kind=classify_error(error),
         started_at=started,
         finished_at=finished,
         host=socket.gethostname(),
     )
 
 
-def _explain(error: Exception) -> str:
-    """The message of an error raised on purpose; of any other only its class, for its text may hold a value."""
-    return str(error) if isinstance(error, XinqiaoError) else f"内部错误 / internal error: {type(error).__name__}"
-
-
-def _classify(error: Exception) -> str:
-    """Name of the class that says what happens next; an error nobody raised on purpose has its own name."""
-    kinds = (ConfigurationError, TransientError, FatalError, SkippableError)
-    return next((kind.__name__ for kind in kinds if isinstance(error, kind)), type(error).__name__)
-
-
 def _note_failure(lake: Lake, outcome: Outcome, error: Exception) -> None:
     try:
-        _write_outcome(lake, outcome)
+        write_outcome(lake, outcome)
     except XinqiaoError as second:  # the store itself is away: the first error is the one that counts
         _log.warning("the outcome of %s/%s was not written: %s", outcome.department, outcome.dataset, second)
         error.add_note("the outcome record could not be written")
-
-
-def _write_outcome(lake: Lake, outcome: Outcome) -> None:
-    attempt = f"{outcome.started_at:%Y%m%dT%H%M%S%f}-{os.urandom(4).hex()}"
-    day = shanghai_date(outcome.window.until)
-    key = outcome_key(outcome.department, outcome.dataset, day, attempt)
-    lake.store.put_bytes(key, outcome.model_dump_json().encode())
 
 
 def _summarise(outcome: Outcome, landed: Landed, *, dry_run: bool) -> CollectionResult:

@@ -143,9 +143,10 @@ def _find_letters(lake: Lake, participant: str, dataset: str) -> Iterator[Letter
 
 
 def _open_rejects(lake: Lake, manifest: BatchManifest) -> Iterator[pa.RecordBatch]:
-    if manifest.rejects is None:
+    path = lake.fetch_rejects(manifest)
+    if path is None:
         return
-    with pa.ipc.open_file(pa.memory_map(str(lake.fetch_part(manifest, manifest.rejects)))) as file:
+    with pa.ipc.open_file(pa.memory_map(str(path))) as file:
         for index in range(file.num_record_batches):
             yield file.get_batch(index)
 

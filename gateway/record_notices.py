@@ -113,7 +113,8 @@ def find_notices(
     with duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "threads": 2}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("old_batches", pa.table({"batch_id": pa.array(known, pa.string())}))
-        connection.register("old_versions", lake.records(department, spec, before))
+        # What the law took away in between is no withdrawal.
+        connection.register("old_versions", lake.records(department, spec, before, as_purged=True))
         connection.register("new_versions", lake.records(department, spec, after))
         reader: pa.RecordBatchReader = connection.sql(_compare(spec)).to_arrow_reader(_ROWS)
         for batch in reader:
