@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -67,6 +67,9 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error if there is none. A bucket that keeps versions keeps them: the lake's may not."""
 
 
 class MinioStore:
@@ -159,6 +162,11 @@ class MinioStore:
         except ObjectMissingError:
             return False
         return True
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error if there is none."""
+        with suppress(ObjectMissingError), self._typed("delete", key):
+            self._client.remove_object(self._bucket, key)
 
     def _put(self, key: str, data: BinaryIO, length: int) -> None:
         if length > _LARGEST_PUT:

@@ -205,7 +205,7 @@ class CompactManifest(Committed):
 
 
 class Outcome(_Frozen):
-    """One attempt to collect one dataset, whether it landed something or failed: data, not only a task state.
+    """One attempt to collect one dataset, whether it landed something or failed, or one purge of it.
 
     The counts of a failed attempt are what it had seen when it stopped; they need not balance.
     """
@@ -213,7 +213,7 @@ class Outcome(_Frozen):
     department: str
     dataset: str
     window: Window
-    result: Literal["landed", "nothing_new", "failed"]
+    result: Literal["landed", "nothing_new", "failed", "purged"]
     batch_id: str | None = None
     manifest_sha256: str | None = None
     counts: Counts | None = None

@@ -36,6 +36,9 @@ class MemoryStore:
     def exists(self, key: str) -> bool:
         return key in self.objects
 
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
 
 class DiedError(BaseException):
     """The process ended here: nothing may catch it, as nothing catches a kill."""

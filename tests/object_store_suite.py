@@ -57,3 +57,10 @@ class ObjectStoreSuite:
         store.put_bytes("suite/twice", b"same")
         assert store.get_bytes("suite/twice") == b"same"
         assert list(store.list_keys("suite/twice")) == ["suite/twice"]
+
+    def test_object_is_gone_when_it_was_deleted(self, store: ObjectStore) -> None:
+        store.put_bytes("suite/gone", b"1")
+        store.delete("suite/gone")
+        store.delete("suite/gone")
+        assert not store.exists("suite/gone")
+        assert list(store.list_keys("suite/gone")) == []
