@@ -56,7 +56,7 @@ class PurgedError(FatalError):
 class StoredFile:
     """A file of a batch as it stands after every purge: parts, and the rejects."""
 
-    batch: BatchManifest
+    batch: BatchManifest = field(compare=False)
     key: str
     part: Part
     rejects: bool = False
@@ -206,6 +206,11 @@ class Lake:
         standing, _ = self._standing(department, dataset, heads, as_purged=True)
         files = [_File(one.batch, self.fetch(one.key, one.part.sha256)) for one in standing if one.rejects]
         return _open_dataset(pa.schema([*REJECTS, *LINEAGE_FIELDS]), files)
+
+    def versions(self, files: Iterable[StoredFile]) -> pads.Dataset:
+        """The system and lineage columns of parts, of whatever contract."""
+        opened = [_File(one.batch, self.fetch(one.key, one.part.sha256)) for one in files]
+        return _open_dataset(pa.schema([*SYSTEM_FIELDS, *LINEAGE_FIELDS]), opened)
 
     def compactions(self, department: str, dataset: str) -> tuple[CompactManifest, ...]:
         """The compacted copies of a dataset's batches, in a fixed order."""

@@ -21,6 +21,11 @@ def batch_prefix(department: str, dataset: str, day: date, batch_id: str) -> str
     return f"{landing_prefix(department, dataset)}date={day.isoformat()}/batch={batch_id}/"
 
 
+def rejected_prefix(department: str, dataset: str) -> str:
+    """Where all rejects of one dataset of one department lie."""
+    return f"rejected/department={department}/dataset={dataset}/"
+
+
 def rejects_key(department: str, dataset: str, day: date, batch_id: str) -> str:
     """The rejects of one batch."""
     folder = batch_prefix(department, dataset, day, batch_id).removeprefix("landing/")
@@ -145,3 +150,13 @@ def checkpoint_key(day: date, sha256: str) -> str:
 def checkpoint_sent_key(day: date, sha256: str) -> str:
     """That a checkpoint was sent; written after the confirm."""
     return f"{CHECKPOINTS}date={day.isoformat()}/sent-{sha256}.json"
+
+
+def inspection_task_prefix(domain: str, task: str) -> str:
+    """Where the log of one inspection task lies."""
+    return f"inspections/domain={domain}/task={task}/"
+
+
+def inspection_plan_key(domain: str, task: str, sha256: str) -> str:
+    """The log of one draw, named by its own digest."""
+    return f"{inspection_task_prefix(domain, task)}plan-{sha256}.json"

@@ -37,6 +37,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "feedback": "feedback",
         "notices": "feedback",
         "checkpoint": "checkpoint",
+        "purge": "purge",
         "explain": "explain",
         "describe": "describe",
         "policy": "policy",
