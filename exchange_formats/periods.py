@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+#: How often something is done by rule.
+Cycle = Literal["daily", "monthly", "quarterly", "yearly"]
 
 
 def add_months(start: date, months: int) -> date:
@@ -33,3 +36,11 @@ def shanghai_date(instant: datetime) -> date:
     if instant.tzinfo is None:
         raise ValueError("an instant needs a time zone")
     return instant.astimezone(SHANGHAI).date()
+
+
+def cycle_start(day: date, cycle: Cycle) -> date:
+    """The first day of the ``cycle`` that holds ``day``."""
+    if cycle == "daily":
+        return day
+    month = {"monthly": day.month, "quarterly": day.month - (day.month - 1) % 3, "yearly": 1}[cycle]
+    return day.replace(month=month, day=1)

@@ -7,7 +7,7 @@ they know (when a manifest was committed, that a pull found nothing new) is aske
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import TypeVar
 
@@ -26,6 +26,8 @@ from exchange_formats.manifests import Outcome, RunOutcome
 from exchange_formats.periods import shanghai_date
 
 T = TypeVar("T", Outcome, RunOutcome)
+#: What a pull that came to its end says; a purge pulls nothing.
+PULLED = frozenset({"landed", "nothing_new"})
 _KINDS = (ConfigurationError, TransientError, FatalError, SkippableError)
 
 
@@ -64,15 +66,15 @@ def read_standing_outcome(lake: Lake, domain: str) -> RunOutcome | None:
 def read_completeness(lake: Lake, department: str, dataset: str, known_at: datetime | None = None) -> date | None:
     """Up to which day pulls that succeeded (by ``known_at``) asked a dataset's source; None where none did."""
     for outcome in read_outcomes(lake, department, dataset):
-        if outcome.result != "failed" and (known_at is None or outcome.finished_at <= known_at):
+        if outcome.result in PULLED and (known_at is None or outcome.finished_at <= known_at):
             return shanghai_date(outcome.window.until)
     return None
 
 
-def read_run_commits(lake: Lake, domain: str) -> Mapping[str, datetime]:
-    """When each run of a domain was known to be committed, by the digest of its manifest."""
+def date_manifests(outcomes: Iterable[Outcome | RunOutcome]) -> dict[str, datetime]:
+    """When each manifest that ``outcomes`` name was known to be committed, by its digest."""
     commits: dict[str, datetime] = {}
-    for outcome in read_run_outcomes(lake, domain):
+    for outcome in outcomes:
         digest, at = outcome.manifest_sha256, outcome.finished_at
         if digest is not None:
             commits[digest] = min(at, commits.get(digest, at))
