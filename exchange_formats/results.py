@@ -46,7 +46,8 @@ REASON: Final = pa.struct(
     [_required("indicator", pa.string()), _required("records", pa.int64()), _required("points", POINTS)]
 )
 
-_SUBJECT = [
+#: Whom a row is about, as every artefact of subjects says it.
+SUBJECT: Final = [
     _required("subject_ref", pa.string()),
     _required("subject_type", pa.string()),
     #: As it may be shown: masked where it may be a person's.
@@ -58,7 +59,7 @@ _SUBJECT = [
 #: One row a subject, ordered by subject_ref.
 GRADES: Final = pa.schema(
     [
-        *_SUBJECT,
+        *SUBJECT,
         #: The computed score, kept under an override; null iff computed_grade is N: there is no score to show.
         pa.field("score", SCORE),
         _required("grade", pa.string()),
@@ -111,7 +112,7 @@ WARNINGS: Final = pa.schema(
     [
         #: UUIDv5 of domain, subject reference, rule and first trigger: the same while the warning stands.
         _required("id", pa.string()),
-        *_SUBJECT,
+        *SUBJECT,
         _required("rule", pa.string()),
         _required("level", pa.string()),
         #: The day of the first trigger; null where the score itself is the trigger.
