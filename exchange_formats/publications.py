@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from exchange_formats.digests import canonical_json, digest_bytes
 from exchange_formats.manifests import Count, Sha256
@@ -58,21 +58,38 @@ class _Publication(_Frozen):
     first_sequence: Annotated[int, Field(ge=1)]
     last_sequence: Count
     totals: Totals
+    #: Digest of all the rest but what is null: a stored document that was changed tells of itself.
+    seal: Sha256 | None = None
 
     def encode(self) -> bytes:
-        """The canonical bytes that are stored."""
-        return canonical_json(self)
+        """The canonical bytes that are stored, sealed."""
+        return canonical_json(self.sealed())
+
+    def sealed(self) -> Self:
+        """The same with its seal."""
+        return self.model_copy(update={"seal": self._find_seal()})
 
     @property
     def sha256(self) -> str:
         """Digest of the canonical bytes."""
         return digest_bytes(self.encode())
 
+    def _find_seal(self) -> str:
+        return digest_bytes(canonical_json(self.model_dump(mode="json", exclude={"seal"}, exclude_none=True)))
+
+    @model_validator(mode="after")
+    def _check_seal(self) -> Self:
+        if self.seal is not None and self.seal != self._find_seal():
+            raise ValueError("the seal is not the digest of the document: it was changed after it was written")
+        return self
+
 
 class Plan(_Publication):
     """What will be sent: the changes of a run against its baseline, as messages in order of sequence."""
 
     kind: Literal["plan"] = "plan"
+    #: Seal of the receipt of the domain's publication before: publications are a chain.
+    previous_seal: Sha256 | None = None
     baseline_run_id: str | None
     baseline_sha256: Sha256 | None
     #: Older message versions that are sent besides the newest: noun → versions.
