@@ -149,7 +149,8 @@ def _without_nulls(array: pa.Array) -> pa.Array:
         return pc.fill_null(array.cast(pa.uint8()), 0)
     if pa.types.is_decimal(array.type):
         return pc.fill_null(array, pa.scalar(Decimal(0), array.type))
-    return pc.fill_null(array, pa.scalar(0, pa.int32()).cast(array.type))
+    whole = pa.int32() if array.type.bit_width <= 32 else pa.int64()
+    return pc.fill_null(array, pa.scalar(0, whole).cast(array.type))
 
 
 def _fixed(array: pa.Array, bounds: Bounds) -> _Leaf:
