@@ -16,8 +16,9 @@ PUBLIC_CREDIT_MISSING: Final = "PUBLIC_CREDIT_MISSING"
 #: A record that counts is under objection: it counts, and says so (semantics §2).
 UNDER_OBJECTION: Final = "UNDER_OBJECTION"
 
-#: Where the public-credit part came from: the platform's result, or the model's neutral value.
-PublicCreditOrigin = Literal["platform", "neutral"]
+#: Where the public-credit part came from: the platform's result, our own evaluation's, the model's neutral
+#: value in place of a missing one; none where the model has no such part.
+PublicCreditOrigin = Literal["platform", "own_model", "neutral", "none"]
 #: What one row of evidence is. ``_…`` rows are amounts no single record explains.
 EvidenceEntry = Literal["public_credit", "_base", "record", "_cap", "_clamp", "_rounding", "override"]
 #: Why a record that an indicator claims does not count at as_of (semantics §2).
@@ -38,6 +39,17 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
 
 
 SCORE: Final = pa.decimal128(6, 2)
+#: The input that holds our own public-credit results: newest runs of the public-credit domains, as one relation.
+OWN_PUBLIC_CREDIT: Final = "scored/public_credit"
+OWN_PUBLIC_CREDIT_SCHEMA: Final = pa.schema(
+    [
+        _required("subject_ref", pa.string()),
+        #: Null where the subject has no score.
+        pa.field("score", SCORE),
+        #: The run's as_of.
+        _required("evaluated_on", pa.date32()),
+    ]
+)
 POINTS: Final = pa.decimal128(18, 8)
 FACTOR: Final = pa.decimal128(4, 2)
 TEXTS: Final = pa.list_(pa.field("item", pa.string(), nullable=False))
@@ -67,7 +79,8 @@ GRADES: Final = pa.schema(
         #: Ids of every override that applies, in the model's order, also those a stronger one hides.
         _required("override_reasons", TEXTS),
         _required("flags", TEXTS),
-        _required("public_credit_score", SCORE),
+        #: Null iff the model has no public-credit part.
+        pa.field("public_credit_score", SCORE),
         _required("public_credit_origin", pa.string()),
         pa.field("public_credit_evaluated_on", pa.date32()),
         #: At most five, the largest absolute points first, then by indicator.

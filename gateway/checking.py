@@ -119,10 +119,11 @@ def _check_models(departments: Departments, models: Models) -> Iterator[Problem]
             yield document.problem(
                 ("domains",), f"the domain '{domain}' is not listed", hint=f"{file} names this owner"
             )
-        owner, _, dataset = model.subjects_source.partition("/")
-        if owner in departments.by_id and dataset not in departments.by_id[owner].datasets:
-            what = f"the subjects come from '{model.subjects_source}', which is not collected"
-            yield Problem(file, 0, 0, "subjects.from", what, hint=f"add the dataset to {owner}.yaml")
+        for source in model.subjects_sources:
+            owner, _, dataset = source.partition("/")
+            if owner in departments.by_id and dataset not in departments.by_id[owner].datasets:
+                what = f"the subjects come from '{source}', which is not collected"
+                yield Problem(file, 0, 0, "subjects.from", what, hint=f"add the dataset to {owner}.yaml")
 
 
 def _sound(departments: Departments) -> Iterator[tuple[Document[Department], Department]]:

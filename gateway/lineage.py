@@ -189,7 +189,7 @@ class Atlas:
         source, _, column = name.partition(".")
         if source == "subjects":
             models = [self.resolved[domain]] if domain else list(self.resolved.values())
-            for owner in dict.fromkeys(model.model.subjects_source for model in models):
+            for owner in dict.fromkeys(source for model in models for source in model.model.subjects_sources):
                 department, _, dataset = owner.partition("/")
                 yield self._trace_column(dataset, column, department)
         elif column == "*":

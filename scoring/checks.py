@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 from typing import Any, Protocol
 
 from exchange_formats.conditions import ConditionError, Kind, parse_condition
+from exchange_formats.datasets import load_catalogue
 from exchange_formats.documents import Document
 from exchange_formats.errors import Problem
 from scoring.grammar import Counts, dataset_columns
@@ -35,9 +36,28 @@ def check_counts(document: Document[Any], counts: Counts, path: tuple[str | int,
     if not columns:
         yield document.problem((*path, "dataset"), "there is no such dataset in the catalogue", got=counts.dataset)
         return
+    if counts.wild:
+        yield from _check_wild(document, counts, path)
     yield from check_condition(document, counts.where, columns, (*path, "where"))
     if counts.valid_until and columns.get(counts.valid_until) != "date":
         yield document.problem((*path, "valid_until"), "not a date column of the dataset", got=counts.valid_until)
+
+
+def _check_wild(document: Document[Any], counts: Counts, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    """Records of every department are counted only by what may stand in the public-credit catalogue (目录)."""
+    dataset = load_catalogue()[counts.dataset.rpartition("/")[2]]
+    hint = "浙江省公共信用信息管理条例 12: only what the catalogue lists is public-credit information"
+    if not dataset.fields[dataset.event_on].in_catalogue:
+        what = "records of this dataset do not stand in the public-credit catalogue"
+        yield document.problem((*path, "dataset"), what, got=counts.dataset, hint=hint)
+    try:
+        read = parse_condition(counts.where, dataset_columns(counts.dataset)).columns
+    except ConditionError:
+        return  # check_condition says why
+    for name in sorted(read | ({counts.valid_until} if counts.valid_until else set())):
+        if name in dataset.fields and not dataset.fields[name].in_catalogue:
+            what = f"column '{name}' does not stand in the public-credit catalogue"
+            yield document.problem((*path, "where"), what, got=counts.where, hint=hint)
 
 
 def check_condition(

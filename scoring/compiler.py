@@ -14,6 +14,7 @@ from typing import Literal
 
 from sqlglot import exp
 
+from exchange_formats.shards import WHOLE, Shard
 from scoring.evidence import evidence
 from scoring.grading import decided, graded, public_credit, severe, totals
 from scoring.outputs import grades, reasons
@@ -22,6 +23,7 @@ from scoring.points import dimension_points, group_points, indicator_points, wei
 from scoring.profiles import profiles, subjects
 from scoring.records import active, claims, latest, unmatched
 from scoring.resolution import ResolvedModel
+from scoring.sharding import shard_input, shard_results
 from scoring.warning_rules import standing_warnings
 
 Dialect = Literal["duckdb", "spark"]
@@ -29,10 +31,11 @@ Dialect = Literal["duckdb", "spark"]
 
 @dataclass(frozen=True)
 class Step:
-    """One named relation."""
+    """One named relation; a ``view`` is only named, not computed: each of its readers takes just what it needs."""
 
     name: str
     query: exp.Query
+    view: bool = False
 
     def sql(self, dialect: Dialect = "duckdb", *, pretty: bool = False) -> str:
         """The step as text; every identifier quoted."""
@@ -54,17 +57,23 @@ class Program:
         return "\n\n".join(shown) + "\n"
 
 
-def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[str]) -> Program:
+def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[str], shard: Shard = WHOLE) -> Program:
     """Compile for the inputs that are ``available`` (``department/dataset``); those the model does not use are ignored.
 
+    With a ``shard`` (default: all subjects) the input relations are named ``landed_…``, and the first steps select
+    from them what the shard reads.
+
     Raises:
-        KeyError: the profiles are not among them; the caller checks what is required.
+        KeyError: profiles are not among them; the caller checks what is required.
     """
-    plan = Plan.of(resolved, as_of, available)
-    source = resolved.model.subjects_source
-    if source not in plan.available:
-        raise KeyError(source)
+    plan = Plan.of(resolved, as_of, available, shard)
+    profiled = resolved.model.subjects_sources
+    if missing := [source for source in profiled if source not in plan.available]:
+        raise KeyError(*missing)
+    used = [*profiled, *plan.sources, *filter(None, (plan.public_source, plan.own_source))]
+    read = dict.fromkeys(one for source in used for one in plan.inputs(source))
     steps = [
+        *([] if plan.shard.whole else [_shard_step(plan, one) for one in read]),
         Step("profiles", profiles(plan)),
         Step("subjects", subjects()),
         *(Step(relation("latest", one), latest(plan, one)) for one in plan.sources),
@@ -87,6 +96,11 @@ def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[st
         Step("warnings", standing_warnings(plan)),
         Step("unmatched", unmatched(plan)),
     ]
-    used = [source, *plan.sources, *([plan.public_source] if plan.public_source else [])]
-    inputs = {one: relation("input", one) for one in dict.fromkeys(used)}
+    inputs = {one: relation("input" if plan.shard.whole else "landed", one) for one in read}
     return Program(plan, inputs, tuple(steps), tuple(outputs))
+
+
+def _shard_step(plan: Plan, source: str) -> Step:
+    landed = relation("landed", source)
+    mine = shard_results(plan.shard, landed) if source == plan.own_source else shard_input(plan.shard, landed)
+    return Step(relation("input", source), mine, view=True)

@@ -86,8 +86,15 @@ def _standing(plan: Plan) -> list[exp.Query]:
                 "units": column(f"raw_{index}"),
                 "event_on": column("evaluated_on"),
             }
-            if plan.public_source:
-                values["dataset"] = choose([(column("public_missing"), null("VARCHAR"))], text(plan.public_source))
+            origins = {"platform": plan.public_source, "own_model": plan.own_source}
+            values["dataset"] = choose(
+                (
+                    (column("public_origin").eq(text(origin)), text(source))
+                    for origin, source in origins.items()
+                    if source
+                ),
+                null("VARCHAR"),
+            )
         parts.append(_row("SELECT subject_ref, $columns FROM graded WHERE NOT unscored", values))
     return parts
 

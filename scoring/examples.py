@@ -13,13 +13,19 @@ import pyarrow.dataset as pads
 
 from exchange_formats.datasets import LINEAGE_FIELDS, Dataset
 from scoring.engine import evaluate
-from scoring.grammar import Counts
-from scoring.model import Example, Indicator, Model, Override
+from scoring.grammar import EVERY, Counts
+from scoring.model import Example, Indicator, Model, Override, SubjectType
 from scoring.plan import dataset_of
 from scoring.resolution import resolve
 
-#: The one subject of an example: a well-formed code of Hangzhou.
-SUBJECT = "91330100MA27XXXX8U"
+#: The one subject of an example, by the first type its model scores: well-formed references of Hangzhou.
+SUBJECTS: Mapping[SubjectType, str] = {
+    "enterprise": "91330100MA27XXXX8U",
+    "natural_person": "np_0123456789abcdef0123456789abcdef",
+    "social_organization": "51330100MA27XXXX8U",
+    "public_institution": "12330100MA27XXXX8U",
+    "government_agency": "11330100MA27XXXX8U",
+}
 #: What stands in a required column that an example leaves out.
 _FILLINGS: Mapping[str, Any] = {"string": "-", "integer": 0, "boolean": False}
 
@@ -28,7 +34,7 @@ def run_example(model: Model, example: Example, folder: Path) -> tuple[str, ...]
     """Evaluate one example in ``folder``; what differs from its expectation, empty when it holds."""
     inputs = build_inputs(model, example.given, example.as_of)
     evaluation = evaluate(resolve(model, example.as_of), inputs, example.as_of, folder)
-    path = next(file.path for file in evaluation.artefacts if file.name == "grades")
+    (path,) = evaluation.paths("grades")
     grade = pads.dataset(path, format="ipc").to_table().to_pylist()[0]
     found = {
         "grade": grade["grade"],
@@ -46,14 +52,14 @@ def run_example(model: Model, example: Example, folder: Path) -> tuple[str, ...]
 
 def build_inputs(model: Model, given: Mapping[str, Any], as_of: date) -> dict[str, pa.Table]:
     """Inputs for one active subject with the records ``given`` by dataset, every other dataset empty."""
-    records_by_source: dict[str, list[dict[str, Any]]] = {
-        model.subjects_source: [{"status": "active", "subject_name": "示例企业"}]
-    }
+    records_by_source: dict[str, list[dict[str, Any]]] = {source: [] for source in model.subjects_sources}
+    records_by_source[model.subjects_sources[0]] = [{"status": "active", "subject_name": "示例企业"}]
     public = next((d.dataset for d in model.dimensions.values() if d.kind == "public_credit"), None)
     parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
     for part in parts:
         for counts in part.counts:
-            records_by_source.setdefault(counts.source(model.department), [])
+            source = counts.source(model.department).replace(EVERY, model.department)
+            records_by_source.setdefault(source, [])
     if public is not None:
         records_by_source.setdefault(Counts(dataset=public).source(model.department), [])
     for name, records in given.items():
@@ -62,7 +68,11 @@ def build_inputs(model: Model, given: Mapping[str, Any], as_of: date) -> dict[st
             records_by_source[source] = [{"score": Decimal(records), "evaluated_on": as_of}]
         else:
             records_by_source[Counts(dataset=name).source(model.department)] = records
-    return {source: build_records(source, rows) for source, rows in records_by_source.items()}
+    subject = SUBJECTS[model.subjects.type[0]]
+    return {
+        source: build_records(source, [{"subject_ref": subject} | dict(row) for row in rows])
+        for source, rows in records_by_source.items()
+    }
 
 
 def build_records(source: str, rows: Sequence[Mapping[str, Any]], *, batch_id: str = "example") -> pa.Table:
@@ -76,7 +86,7 @@ def build_records(source: str, rows: Sequence[Mapping[str, Any]], *, batch_id: s
 def _fill(dataset: Dataset, row: Mapping[str, Any], number: int, batch_id: str) -> dict[str, Any]:
     whole: dict[str, Any] = {
         "record_id": f"{dataset.id}-{number:04d}",
-        "subject_ref": SUBJECT,
+        "subject_ref": SUBJECTS["enterprise"],
         "source_updated_at": datetime(2026, 1, 1, tzinfo=UTC),
         "row": number,
         "batch_id": batch_id,

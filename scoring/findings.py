@@ -32,7 +32,7 @@ class GradeFinding:
     computed_grade: str
     override_reasons: tuple[str, ...]
     flags: tuple[str, ...]
-    public_credit_score: Decimal
+    public_credit_score: Decimal | None
     public_credit_origin: str
     public_credit_evaluated_on: date | None
     reasons: tuple[Reason, ...]

@@ -8,31 +8,65 @@ from exchange_formats.datasets import NEWEST_FIRST
 from scoring.model import Override
 from scoring.plan import Plan, condition, relation
 from scoring.quantities import UNITS, UNITS_PER_CENTIPOINT, centi, days_before
-from scoring.trees import Row, aliased, all_of, any_of, choose, column, day, fill, integer, text
+from scoring.trees import Row, aliased, all_of, any_of, choose, column, day, fill, integer, null, text, union
 
 
 def public_credit(plan: Plan) -> exp.Query:
-    """One row a subject with a public-credit result that is not older than its cycle: the latest at as_of."""
-    if plan.public_source is None or plan.resolved.public_credit is None:
+    """One row a subject with a public-credit result not older than its cycle: the platform's latest, else our own."""
+    parts = [
+        part(plan, source)
+        for part, source in ((_by_platform, plan.public_source), (_by_own_model, plan.own_source))
+        if source is not None
+    ]
+    if not parts:
         return fill(
-            "SELECT subject_ref, CAST(0 AS BIGINT) AS public_centi, CAST(NULL AS DATE) AS evaluated_on "
-            "FROM subjects WHERE FALSE"
+            "SELECT subject_ref, CAST(0 AS BIGINT) AS public_centi, CAST(NULL AS DATE) AS evaluated_on, "
+            "'neutral' AS origin FROM subjects WHERE FALSE"
         )
-    months = plan.resolved.public_credit[1].not_older_than
     return fill(
-        "SELECT subject_ref, CAST(score * 100 AS BIGINT) AS public_centi, evaluated_on FROM ("
+        "SELECT subject_ref, public_centi, evaluated_on, origin FROM results QUALIFY row_number() OVER "
+        "(PARTITION BY subject_ref ORDER BY place) = 1",
+        {"results": union(parts)},
+    )
+
+
+def _by_platform(plan: Plan, source: str) -> exp.Query:
+    return fill(
+        "SELECT subject_ref, CAST(score * 100 AS BIGINT) AS public_centi, evaluated_on, 'platform' AS origin, "
+        "CAST(0 AS INTEGER) AS place FROM ("
         f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
         ") AS newest WHERE evaluated_on BETWEEN $since AND $as_of QUALIFY row_number() OVER "
         f"(PARTITION BY subject_ref ORDER BY evaluated_on DESC, {NEWEST_FIRST}, record_id) = 1",
-        {"landed": relation("input", plan.public_source)},
-        since=day(plan.since(months)),
+        {"landed": relation("input", source)},
+        since=_public_since(plan),
         as_of=day(plan.as_of),
     )
 
 
+def _by_own_model(plan: Plan, source: str) -> exp.Query:
+    return fill(
+        "SELECT subject_ref, CAST(score * 100 AS BIGINT) AS public_centi, evaluated_on, 'own_model' AS origin, "
+        "CAST(1 AS INTEGER) AS place FROM scored WHERE NOT score IS NULL AND evaluated_on BETWEEN $since AND $as_of "
+        "QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY evaluated_on DESC, score DESC) = 1",
+        {"scored": relation("input", source)},
+        since=_public_since(plan),
+        as_of=day(plan.as_of),
+    )
+
+
+def _public_since(plan: Plan) -> Row:
+    """The earliest day of a public-credit result that is not older than its cycle at as_of."""
+    found = plan.resolved.public_credit
+    return day(plan.since(found[1].not_older_than)) if found else null("DATE")
+
+
 def decided(plan: Plan) -> exp.Query:
-    """One row a subject with any override: 1 in ``o<n>`` while it applies, in ``a<n>`` while it applies afterwards."""
-    columns = []
+    """One row a subject with any override: 1 in ``o<n>`` while it applies, in ``a<n>`` while it applies afterwards.
+
+    ``decided_objected``: 1 while a record that decides is under objection.
+    """
+    counting = all_of([column("excluded").is_(exp.null()), column("under_objection")])
+    columns = [_any(counting, "decided_objected")]
     for claimant in plan.overrides:
         mine = column("target").eq(exp.Literal.number(claimant.number))
         columns.append(_any(all_of([mine, column("excluded").is_(exp.null())]), f"o{claimant.number}"))
@@ -43,7 +77,7 @@ def decided(plan: Plan) -> exp.Query:
             columns.append(_any(all_of([mine, gone, left]), f"a{claimant.number}"))
     return fill(
         "SELECT subject_ref, $columns FROM claims WHERE target < $first GROUP BY subject_ref",
-        columns=columns or [aliased(exp.Literal.number(0), "none")],
+        columns=columns,
         first=exp.Literal.number(len(plan.overrides)),
     )
 
@@ -51,7 +85,7 @@ def decided(plan: Plan) -> exp.Query:
 def severe(plan: Plan) -> exp.Query:
     """Subjects on the severe list at as_of: only for them may a measure limit rights (facts §3.2)."""
     counts = plan.resolved.measures.severe_list
-    if counts is None or plan.resolved.source(counts) not in plan.available:
+    if counts is None or not plan.inputs(plan.resolved.source(counts)):
         return fill("SELECT subject_ref FROM subjects WHERE FALSE")
     source = plan.resolved.source(counts)
     return fill(
@@ -101,7 +135,7 @@ def totals(plan: Plan) -> exp.Query:
     return fill(
         "SELECT *, $rounded AS centi FROM (SELECT *, $whole AS total FROM (SELECT *, $clamped FROM ("
         "SELECT s.*, $raw, $public AS public_centi, p.evaluated_on AS evaluated_on, "
-        "p.subject_ref IS NULL AS public_missing, p.subject_ref IS NULL AND a.subject_ref IS NULL AS unscored "
+        "$origin AS public_origin, $unscored AS unscored "
         "FROM subjects AS s LEFT JOIN dimension_points AS d ON d.subject_ref = s.subject_ref "
         "LEFT JOIN public_credit AS p ON p.subject_ref = s.subject_ref "
         "LEFT JOIN active AS a ON a.subject_ref = s.subject_ref) AS summed) AS clamped) AS added",
@@ -110,14 +144,30 @@ def totals(plan: Plan) -> exp.Query:
         clamped=clamped,
         raw=raw,
         public=public_centi(plan),
+        origin=_origin(plan),
+        unscored=_unscored(plan),
     )
 
 
+def _origin(plan: Plan) -> Row:
+    if plan.resolved.public_credit is None:
+        return text("none")
+    return exp.func("coalesce", column("origin", "p"), text("neutral"))
+
+
+def _unscored(plan: Plan) -> Row:
+    """N: neither a public score nor a record within lookback, unless the model grades who has none (semantics §3)."""
+    if plan.resolved.model.minimum_records == 0:
+        return exp.false()
+    return all_of([column("subject_ref", one).is_(exp.null()) for one in ("p", "a")])
+
+
 def public_centi(plan: Plan) -> Row:
-    """The public-credit score in hundredths, the neutral value where there is none."""
+    """The public-credit score in hundredths, the neutral value where there is none; null where the model has none."""
     found = plan.resolved.public_credit
-    neutral = integer(centi(found[1].neutral) if found else 0)
-    return exp.func("coalesce", column("public_centi", "p"), neutral)
+    if found is None:
+        return null("BIGINT")
+    return exp.func("coalesce", column("public_centi", "p"), integer(centi(found[1].neutral)))
 
 
 def graded(plan: Plan) -> exp.Query:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -11,9 +11,13 @@ from exchange_formats.conditions import Kind, kind_of
 from exchange_formats.datasets import ColumnName, load_catalogue
 from scoring.quantities import Frozen, Months
 
+#: In the place of a department: every one that has the dataset.
+EVERY: Final = "*"
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 #: ``penalty`` (of the model's own department) or ``market_regulation/listing``.
 DatasetName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{2,39}/)?[a-z][a-z0-9_]{2,39}$")]
+#: What can be counted: a dataset, or ``*/penalty``: that dataset of every department that has it.
+CountedName = Annotated[str, Field(pattern=r"^(([a-z][a-z0-9_]{2,39}|\*)/)?[a-z][a-z0-9_]{2,39}$")]
 
 
 class Counts(Frozen):
@@ -23,14 +27,32 @@ class Counts(Frozen):
     ``valid_until`` names a column with the last day a record is worth anything.
     """
 
-    dataset: DatasetName
+    dataset: CountedName
     where: str = "true"
     lookback: Months | None = None
     valid_until: ColumnName | None = None
 
     def source(self, department: str) -> str:
-        """``department/dataset``, the model's own ``department`` where none is named."""
-        return self.dataset if "/" in self.dataset else f"{department}/{self.dataset}"
+        """``department/dataset``, the model's own ``department`` where none is named; ``*/dataset`` for every one."""
+        return full_name(self.dataset, department)
+
+    @property
+    def wild(self) -> bool:
+        """Whether it counts the dataset of every department."""
+        return self.dataset.startswith(f"{EVERY}/")
+
+
+def full_name(dataset: str, department: str) -> str:
+    """``department/dataset`` of a name that may leave out the model's own ``department``."""
+    return dataset if "/" in dataset else f"{department}/{dataset}"
+
+
+def stands_for(source: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The ``department/dataset`` of ``known`` that ``source`` means, sorted: itself, or for ``*/x`` every x."""
+    department, _, dataset = source.partition("/")
+    if department != EVERY:
+        return (source,) if source in known else ()
+    return tuple(sorted(one for one in known if one.partition("/")[2] == dataset))
 
 
 def dataset_columns(name: str) -> Mapping[str, Kind]:

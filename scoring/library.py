@@ -13,20 +13,22 @@ from typing import Any
 from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
 from scoring.checks import check_condition, check_counts, check_succession
-from scoring.grammar import dataset_columns
+from scoring.grammar import Counts, dataset_columns, full_name
 from scoring.model import (
     ComplianceDimension,
     EarnedDimension,
     Example,
     Indicator,
     Model,
+    Override,
     PublicCreditDimension,
 )
 from scoring.table_library import TABLES, Tables, load_tables
-from scoring.tables import Publicity, Severity, TableKind
+from scoring.tables import Measures, Publicity, Severity, TableKind, WarningTable
 
 MODELS = Path(__file__).parent / "models"
 TOTAL = Decimal(1000)
+PROFILE = "profile"
 TABLE_KINDS: tuple[TableKind, ...] = ("bands", "decay", "publicity", "severity", "warnings", "measures")
 
 
@@ -93,6 +95,8 @@ def _check(document: Document[Model], model: Model, stem: str, tables: Tables) -
         yield from _check_table(document, model, kind, tables)
     yield from _check_tiers(document, model, tables)
     yield from _check_subjects(document, model)
+    yield from _check_inputs(document, model, tables)
+    yield from _check_overlap(document, model)
     yield from _check_dimensions(document, model)
     for override_id, override in model.overrides.items():
         for index, counts in enumerate(override.counts):
@@ -137,16 +141,50 @@ def _check_tiers(document: Document[Model], model: Model, tables: Tables) -> Ite
 
 
 def _check_subjects(document: Document[Model], model: Model) -> Iterator[Problem]:
-    columns = dataset_columns(model.subjects.from_)
-    if not columns:
-        yield document.problem(
-            ("subjects", "from"), "there is no such dataset in the catalogue", got=model.subjects.from_
-        )
-    else:
-        yield from check_condition(document, model.subjects.where, columns, ("subjects", "where"))
-    for index, name in enumerate(model.required):
-        if not dataset_columns(name):
-            yield document.problem(("required", index), "there is no such dataset in the catalogue", got=name)
+    named = model.subjects.from_
+    for index, name in enumerate(named):
+        if name.rpartition("/")[2] != PROFILE:
+            path: tuple[str | int, ...] = ("subjects", "from") if len(named) == 1 else ("subjects", "from", index)
+            yield document.problem(path, "subjects come from profiles", expected=PROFILE, got=name)
+    yield from check_condition(document, model.subjects.where, dataset_columns(PROFILE), ("subjects", "where"))
+
+
+def _check_inputs(document: Document[Model], model: Model, tables: Tables) -> Iterator[Problem]:
+    """What is required or optional is in the catalogue, read by the model, and not both."""
+    read = {*model.subjects_sources, *(counts.source(model.department) for counts in _counted(model, tables))}
+    read |= {full_name(d.dataset, model.department) for d in model.dimensions.values() if d.kind == "public_credit"}
+    for key, names in (("required", model.required), ("optional", model.optional)):
+        for index, name in enumerate(names):
+            path = (key, name) if (key, name) in document.positions else (key, index)
+            if not dataset_columns(name):
+                yield document.problem(path, "there is no such dataset in the catalogue", got=name)
+            elif full_name(name, model.department) not in read:
+                yield document.problem(path, "the model reads no such dataset", got=name)
+    for name in model.optional:
+        if full_name(name, model.department) in {full_name(one, model.department) for one in model.required}:
+            yield document.problem(("optional", name), "the dataset is required already", got=name)
+
+
+def _counted(model: Model, tables: Tables) -> Iterator[Counts]:
+    """Everything the model and the tables it names count."""
+    parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
+    yield from (counts for part in parts for counts in part.counts)
+    for warnings in tables.every("warnings", model.warnings, WarningTable):
+        yield from warnings.counts()
+    for measures in tables.every("measures", model.measures, Measures):
+        yield from [measures.severe_list] if measures.severe_list else []
+
+
+def _check_overlap(document: Document[Model], model: Model) -> Iterator[Problem]:
+    """No record is counted through ``*/dataset`` and through its own department's: it would count twice."""
+    parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
+    counted = [(name, counts) for name, part in zip(_names(model), parts, strict=True) for counts in part.counts]
+    wild = {counts.dataset.rpartition("/")[2] for _, counts in counted if counts.wild}
+    for name, counts in counted:
+        if not counts.wild and counts.dataset.rpartition("/")[2] in wild:
+            what = "the dataset is counted of every department elsewhere in the model: the record would count twice"
+            path = (*_where_is(model, name), "counts")
+            yield document.problem(path, what, expected=f"*/{counts.dataset.rpartition('/')[2]}", got=counts.dataset)
 
 
 def _check_dimensions(document: Document[Model], model: Model) -> Iterator[Problem]:
@@ -230,6 +268,10 @@ def _check_example(
                 )
     if not model.effective.holds(example.as_of):
         yield document.problem((*path[:-1], "as_of"), "the model is not in force on that day", got=str(example.as_of))
+
+
+def _names(model: Model) -> tuple[str, ...]:
+    return (*model.indicators, *model.overrides)
 
 
 def _indicators(dimension: Any) -> tuple[str, ...]:

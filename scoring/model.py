@@ -5,18 +5,21 @@
     id, version, title, title_en
     department            who owns the domain; its own datasets are named without a prefix
     basis                 the documents the model rests on
-    subjects              {type: one or several, from: profile, where: condition}
+    subjects              {type: one or several, from: one or several profile datasets, where: condition}
+    minimum_records       0: who has no record is graded all the same; 1 (default): is N without a public score
     effective             {from: day, to: day}
     cycle                 how often it is evaluated by rule
     scope                 归集范围, in words
-    required              datasets without which there is no new run; others may be missing
+    required              datasets without which there is no new run: a list, or {dataset: stale after, P30D}
+    optional              {dataset: stale after}: missing or stale, its indicators are not_collected
     lookback              how old a record may be, unless an indicator says less
     dimensions            public_credit | compliance | earned; their ``full`` add up to 1000
     overrides             what decides the grade whatever the score
     bands, decay, publicity, severity, warnings, measures    shared tables, by name
     examples              small inputs with the expected result; each is a test
 
-An indicator has ``counts`` (which records) or ``needs`` (data nobody collects yet), and
+``counts`` may name ``"*/penalty"``: that dataset of every department, as far as the record may
+stand in the public-credit catalogue. An indicator has ``counts`` or ``needs`` (what nobody collects yet), and
 ``deduct`` or ``earn`` (what they are worth).
 """
 
@@ -30,7 +33,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from exchange_formats.datasets import ColumnName, Identifier
-from scoring.grammar import Counts, DatasetName, Text
+from scoring.grammar import Counts, DatasetName, Text, full_name
 from scoring.quantities import Days, Factor, Frozen, Months, Points
 from scoring.tables import Effective, Letter, Status
 
@@ -42,6 +45,11 @@ Basis = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, dict | str) else value
+
+
+def _without_limits(value: object) -> object:
+    """A list of datasets as a map: none of them is ever stale."""
+    return dict.fromkeys(value) if isinstance(value, list | tuple) else value
 
 
 class Deduct(Frozen):
@@ -95,7 +103,8 @@ class Indicator(Frozen):
     basis: Basis
     status: Status
     counts: Annotated[tuple[Counts, ...], BeforeValidator(_one_or_many)] = ()
-    needs: Literal["reference_statistics"] | None = None
+    #: Data that nobody collects yet, in words: the indicator is shown as not collected.
+    needs: Text | None = None
     deduct: Deduct | None = None
     earn: Earn | None = None
     group: str | None = None
@@ -196,7 +205,10 @@ class Subjects(Frozen):
     """Who is scored: profiles of these types for which ``where`` holds."""
 
     type: Annotated[tuple[SubjectType, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-    from_: Annotated[DatasetName, Field(alias="from")] = "profile"
+    #: Where several know a subject, the first listed says who it is.
+    from_: Annotated[tuple[DatasetName, ...], BeforeValidator(_one_or_many), Field(alias="from", min_length=1)] = (
+        "profile",
+    )
     where: str = "true"
 
 
@@ -234,7 +246,11 @@ class Model(Frozen):
     effective: Effective
     cycle: Literal["daily", "monthly", "quarterly", "yearly"]
     scope: Basis
-    required: tuple[DatasetName, ...] = ("profile",)
+    minimum_records: Literal[0, 1] = 1
+    required: Annotated[Mapping[DatasetName, Days | None], BeforeValidator(_without_limits)] = Field(
+        default_factory=dict
+    )
+    optional: Mapping[DatasetName, Days] = Field(default_factory=dict)
     lookback: Months
     dimensions: Annotated[Mapping[Identifier, Dimension], Field(min_length=1)]
     overrides: Mapping[IndicatorId, Override] = Field(default_factory=dict)
@@ -252,9 +268,9 @@ class Model(Frozen):
         return f"{self.id}@{self.version}"
 
     @property
-    def subjects_source(self) -> str:
-        """``department/dataset`` of the profiles."""
-        return Counts(dataset=self.subjects.from_).source(self.department)
+    def subjects_sources(self) -> tuple[str, ...]:
+        """``department/dataset`` of the profiles, first the one that goes before the others."""
+        return tuple(full_name(name, self.department) for name in self.subjects.from_)
 
     @property
     def indicators(self) -> Mapping[str, Indicator]:

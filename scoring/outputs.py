@@ -10,9 +10,11 @@ from exchange_formats.results import PUBLIC_CREDIT_MISSING, UNDER_OBJECTION
 from scoring.model import Override
 from scoring.plan import Plan
 from scoring.points import scale_of
-from scoring.trees import Row, all_of, choose, choose_by, column, decimal_of, fill, null, text
+from scoring.trees import Row, all_of, any_of, choose, choose_by, column, decimal_of, fill, null, text
 
 _MAXIMUM_REASONS = 5
+#: A record that counts for an indicator, one that decides the grade.
+_OBJECTED = ("objected", "decided_objected")
 _REASONS = "STRUCT(indicator VARCHAR, records BIGINT, points DECIMAL(18,8))[]"
 
 
@@ -40,7 +42,7 @@ def grades(plan: Plan) -> exp.Query:
         "SELECT g.subject_ref AS subject_ref, subject_type, subject_name, individual_business, city_code, "
         "CASE WHEN unscored THEN NULL ELSE $score END AS score, grade, computed_grade, "
         "$overrides AS override_reasons, $flags AS flags, $public AS public_credit_score, "
-        "CASE WHEN public_missing THEN 'neutral' ELSE 'platform' END AS public_credit_origin, "
+        "public_origin AS public_credit_origin, "
         "evaluated_on AS public_credit_evaluated_on, coalesce(reasons, $no_reasons) AS reasons, "
         "$measures AS measures, $not_collected AS not_collected "
         "FROM graded AS g LEFT JOIN reasons AS r ON r.subject_ref = g.subject_ref "
@@ -50,8 +52,8 @@ def grades(plan: Plan) -> exp.Query:
         overrides=_texts([(holds, name) for name, holds in override_reasons(plan).items()]),
         flags=_texts(
             [
-                (column("public_missing"), PUBLIC_CREDIT_MISSING),
-                (column("objected").eq(exp.Literal.number(1)), UNDER_OBJECTION),
+                (column("public_origin").eq(text("neutral")), PUBLIC_CREDIT_MISSING),
+                (any_of([column(name).eq(exp.Literal.number(1)) for name in _OBJECTED]), UNDER_OBJECTION),
             ]
         ),
         public=decimal_of(column("public_centi"), 6, 2),

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+import pyarrow as pa
 from sqlglot import exp
 
 from exchange_formats.conditions import parse_condition
-from exchange_formats.datasets import Dataset, load_catalogue
-from scoring.grammar import Counts, dataset_columns
+from exchange_formats.datasets import LINEAGE_FIELDS, Dataset, load_catalogue
+from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
+from exchange_formats.shards import WHOLE, Shard
+from scoring.grammar import EVERY, Counts, dataset_columns, full_name, stands_for
 from scoring.model import ComplianceDimension, EarnedDimension, Indicator, Override
 from scoring.quantities import centi, covered_since
 from scoring.resolution import ResolvedModel
@@ -68,16 +71,17 @@ class Claimant:
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved model on a day, with the inputs there are (``department/dataset``)."""
+    """A resolved model on a day, with the inputs there are (``department/dataset``), for one shard of the subjects."""
 
     resolved: ResolvedModel
     as_of: date
     available: frozenset[str]
+    shard: Shard = WHOLE
 
     @classmethod
-    def of(cls, resolved: ResolvedModel, as_of: date, available: Collection[str]) -> Plan:
-        """The plan for the inputs that are ``available``."""
-        return cls(resolved, as_of, frozenset(available))
+    def of(cls, resolved: ResolvedModel, as_of: date, available: Collection[str], shard: Shard = WHOLE) -> Plan:
+        """The plan for the inputs that are ``available``; for all subjects unless ``shard`` says which."""
+        return cls(resolved, as_of, frozenset(available), shard)
 
     @cached_property
     def claimants(self) -> tuple[Claimant, ...]:
@@ -102,17 +106,27 @@ class Plan:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The record datasets that are there, without profiles and public credit, sorted."""
+        """The record datasets that are there (``*/dataset`` as one), without profiles and public credit, sorted."""
         wanted = {self.resolved.source(counts) for counts in self.resolved.counts()}
-        return tuple(sorted(wanted & self.available))
+        return tuple(sorted(source for source in wanted if self.inputs(source)))
+
+    def inputs(self, source: str) -> tuple[str, ...]:
+        """The inputs there are that ``source`` means: itself, or for ``*/dataset`` every department's."""
+        return stands_for(source, self.available)
 
     @property
     def public_source(self) -> str | None:
         """``department/dataset`` of public credit, where the model uses it and it is there."""
         if self.resolved.public_credit is None:
             return None
-        source = Counts(dataset=self.resolved.public_credit[1].dataset).source(self.resolved.model.department)
+        source = full_name(self.resolved.public_credit[1].dataset, self.resolved.model.department)
         return source if source in self.available else None
+
+    @property
+    def own_source(self) -> str | None:
+        """The input of our own public-credit results, where the model uses them and it is there."""
+        wanted = self.resolved.public_credit is not None and OWN_PUBLIC_CREDIT in self.available
+        return OWN_PUBLIC_CREDIT if wanted else None
 
     @cached_property
     def not_collected(self) -> tuple[str, ...]:
@@ -120,7 +134,7 @@ class Plan:
         missing = []
         for claimant in self.claimants:
             sources = {self.resolved.source(counts) for counts in claimant.part.counts}
-            if not sources or not sources <= self.available:
+            if not sources or not all(self.inputs(source) for source in sources):
                 missing.append(claimant.id)
         return tuple(missing)
 
@@ -171,6 +185,13 @@ def dataset_of(source: str) -> Dataset:
     return load_catalogue()[source.rpartition("/")[2]]
 
 
+def input_schema(source: str) -> pa.Schema:
+    """The columns an input has: its dataset's as the lake gives them, or those of our own public-credit results."""
+    if source == OWN_PUBLIC_CREDIT:
+        return OWN_PUBLIC_CREDIT_SCHEMA
+    return pa.schema([*dataset_of(source).schema, *LINEAGE_FIELDS])
+
+
 def condition(source: str, text: str) -> exp.Expr:
     """The checked tree of a condition over ``source``, its columns quoted."""
     tree = parse_condition(text, dataset_columns(source)).tree.copy()
@@ -180,5 +201,5 @@ def condition(source: str, text: str) -> exp.Expr:
 
 
 def relation(stage: str, source: str) -> str:
-    """The name of a step's relation for ``department/dataset``."""
-    return f"{stage}_{source.replace('/', '__')}"
+    """The name of a step's relation for ``department/dataset``; no department's id has one letter."""
+    return f"{stage}_{source.replace('/', '__').replace(EVERY, 'x')}"

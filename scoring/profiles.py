@@ -6,7 +6,8 @@ from sqlglot import exp
 
 from exchange_formats.datasets import NEWEST_FIRST
 from scoring.plan import Plan, condition, dataset_of, relation
-from scoring.trees import Row, choose, column, fill, text
+from scoring.sharding import in_shard
+from scoring.trees import Row, choose, column, fill, text, union
 
 PROVINCE = "330000"
 _TYPES = {
@@ -19,11 +20,12 @@ _TYPES = {
 def profiles(plan: Plan) -> exp.Query:
     """One row a subject of any profile: its newest record, and whether it is in the model's scope.
 
-    A code that repeats (two records of one subject) is one subject. Names that may be a
+    A code that repeats (two records of one subject) is one subject, known by the profile
+    dataset that the model names first. Names that may be a
     person's are masked here, so that no later step ever holds them.
     """
-    source = plan.resolved.model.subjects_source
-    names = dataset_of(source).columns
+    model = plan.resolved.model
+    parts = [_newest(plan, source, place) for place, source in enumerate(model.subjects_sources)]
     return fill(
         "SELECT subject_ref, subject_type, CASE WHEN private AND subject_name <> '' "
         "THEN concat(substring(subject_name, 1, 1), '*') ELSE subject_name END AS subject_name, "
@@ -31,15 +33,27 @@ def profiles(plan: Plan) -> exp.Query:
         "SELECT *, substring(subject_ref, 1, 2) = '92' AS individual_business, "
         "substring(subject_ref, 1, 2) IN ('92', 'np') AS private, $city AS registered_city, "
         "$type AS subject_type, coalesce($where, FALSE) AND $type IN ($types) AS in_scope FROM ("
-        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
-        f") AS newest WHERE $standing QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY {NEWEST_FIRST}) = 1"
-        ") AS known",
-        {"landed": relation("input", source)},
+        f"SELECT * FROM newest QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY place, {NEWEST_FIRST}) = 1"
+        ") AS first) AS known",
+        {"newest": union(parts)},
         city=_registered_city(),
         type=_subject_type(),
-        types=[text(kind) for kind in plan.resolved.model.subjects.type],
-        where=condition(source, plan.resolved.model.subjects.where),
-        standing=column("revoked_on").is_(exp.null()) if "revoked_on" in names else exp.true(),
+        types=[text(kind) for kind in model.subjects.type],
+        where=condition(model.subjects_sources[0], model.subjects.where),
+    )
+
+
+def _newest(plan: Plan, source: str, place: int) -> exp.Query:
+    """The records of one profile dataset that stand; ``place`` says which goes before which."""
+    revocable = "revoked_on" in dataset_of(source).columns
+    return fill(
+        "SELECT *, CAST($place AS INTEGER) AS place FROM ("
+        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
+        ") AS newest WHERE $standing AND $mine",
+        {"landed": relation("input", source)},
+        place=exp.Literal.number(place),
+        mine=in_shard(plan.shard),
+        standing=column("revoked_on").is_(exp.null()) if revocable else exp.true(),
     )
 
 

@@ -51,8 +51,9 @@ def list_readings(resolved: ResolvedModel) -> tuple[Reading, ...]:
 
 def _read_subjects(resolved: ResolvedModel) -> Iterator[Reading]:
     subjects = resolved.model.subjects
-    counts = Counts(dataset=subjects.from_, where=subjects.where)
-    yield _build(resolved, counts, "subjects", "subjects", "评价对象", "subjects", (), states=False)
+    for name in subjects.from_:
+        counts = Counts(dataset=name, where=subjects.where)
+        yield _build(resolved, counts, "subjects", "subjects", "评价对象", "subjects", (), states=False)
 
 
 def _read_public_credit(resolved: ResolvedModel) -> Iterator[Reading]:

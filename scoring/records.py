@@ -11,6 +11,7 @@ from scoring.grammar import Counts
 from scoring.model import Indicator
 from scoring.plan import Claimant, Plan, condition, dataset_of, relation
 from scoring.quantities import centi, days_before
+from scoring.sharding import in_shard
 from scoring.trees import Row, all_of, among, any_of, choose, choose_by, column, day, fill, integer, null, text, union
 
 #: The severity row a penalty falls under, from 0.
@@ -26,15 +27,19 @@ def latest(plan: Plan, source: str) -> exp.Query:
     needed = _needed(plan, source)
     own = [column(name) for name in dataset.columns if name in needed]
     revocable = "revoked_on" in dataset.columns
-    return fill(
-        "SELECT record_id, subject_ref, batch_id, $event AS event_on, $own FROM ("
-        f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
-        ") AS newest WHERE $standing",
-        {"landed": relation("input", source)},
-        event=column(dataset.event_on),
-        own=[*own, exp.alias_(text(source), "dataset", quoted=True)],
-        standing=column("revoked_on").is_(exp.null()) if revocable else exp.true(),
-    )
+    parts = [
+        fill(
+            "SELECT record_id, subject_ref, batch_id, $event AS event_on, $own FROM ("
+            f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
+            ") AS newest WHERE $standing",
+            {"landed": relation("input", one)},
+            event=column(dataset.event_on),
+            own=[*own, exp.alias_(text(one), "dataset", quoted=True)],
+            standing=column("revoked_on").is_(exp.null()) if revocable else exp.true(),
+        )
+        for one in plan.inputs(source)
+    ]
+    return union(parts)
 
 
 def claims(plan: Plan) -> exp.Query:
@@ -72,9 +77,10 @@ def unmatched(plan: Plan) -> exp.Query:
     parts = [
         fill(
             "SELECT dataset, record_id, subject_ref, event_on, batch_id FROM latest AS r "
-            "WHERE (event_on IS NULL OR event_on <= $as_of) "
+            "WHERE $mine AND (event_on IS NULL OR event_on <= $as_of) "
             "AND NOT EXISTS (SELECT 1 FROM profiles AS p WHERE p.subject_ref = r.subject_ref)",
             {"latest": relation("latest", source)},
+            mine=in_shard(plan.shard),
             as_of=day(plan.as_of),
         )
         for source in own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from exchange_formats.digests import canonical_json, digest_bytes
 from exchange_formats.errors import ConfigurationError
-from scoring.grammar import Counts
+from scoring.grammar import Counts, full_name, stands_for
 from scoring.model import (
     ComplianceDimension,
     EarnedDimension,
@@ -70,17 +70,29 @@ class ResolvedModel(Frozen):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Every ``department/dataset`` the model can use, sorted."""
-        found = {self.model.subjects_source, *(self.source(counts) for counts in self.counts())}
+        """Every ``department/dataset`` (``*/dataset``: of every department) the model can use, sorted."""
+        found = {*self.model.subjects_sources, *(self.source(counts) for counts in self.counts())}
         if self.public_credit:
-            found.add(Counts(dataset=self.public_credit[1].dataset).source(self.model.department))
+            found.add(full_name(self.public_credit[1].dataset, self.model.department))
         return tuple(sorted(found | set(self.required)))
 
     @property
     def required(self) -> tuple[str, ...]:
         """The inputs without which there is no new run."""
-        named = {Counts(dataset=name).source(self.model.department) for name in self.model.required}
-        return tuple(sorted(named | {self.model.subjects_source}))
+        named = {full_name(name, self.model.department) for name in self.model.required}
+        return tuple(sorted(named.union(self.model.subjects_sources)))
+
+    @property
+    def stale_after(self) -> Mapping[str, int]:
+        """``department/dataset`` → after how many days without news it is stale (semantics §8), where that is said."""
+        limits = {**self.model.required, **self.model.optional}
+        named = {full_name(name, self.model.department): days for name, days in limits.items()}
+        return {source: days for source, days in sorted(named.items()) if days is not None}
+
+    def used(self, known: Iterable[str]) -> tuple[str, ...]:
+        """The inputs among ``known`` (``department/dataset``) that the model uses, sorted; no ``*`` among them."""
+        names = frozenset(known)
+        return tuple(sorted({one for source in self.inputs for one in stands_for(source, names)}))
 
     def source(self, counts: Counts) -> str:
         """``department/dataset`` of what is counted."""
@@ -90,8 +102,7 @@ class ResolvedModel(Frozen):
         """Everything the model counts: indicators, overrides, warnings, the severe list."""
         parts: list[Indicator | Override] = [*self.model.indicators.values(), *self.model.overrides.values()]
         found = [counts for part in parts for counts in part.counts]
-        for rule in self.warnings.rules:
-            found += [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
+        found += self.warnings.counts()
         return tuple(found + ([self.measures.severe_list] if self.measures.severe_list else []))
 
 

@@ -30,3 +30,8 @@ def shard_input(shard: Shard, landed: str) -> exp.Query:
         {"landed": landed},
         mine=in_shard(shard),
     )
+
+
+def shard_results(shard: Shard, landed: str) -> exp.Query:
+    """The results of an earlier run about the shard's subjects: one row a subject, never corrected."""
+    return fill("SELECT * FROM landed WHERE $mine", {"landed": landed}, mine=in_shard(shard))

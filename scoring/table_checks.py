@@ -109,6 +109,8 @@ def _check_measures(document: Document[Any], table: Measures) -> Iterator[Proble
                 yield document.problem(("grades", grade, "measures", index), "there is no such measure", got=code)
     for letter in sorted({"A", "B", "C", "D", "E", "N"} - table.grades.keys()):
         yield document.problem(("grades",), f"grade {letter} has no row")
+    for name, rule in table.never_skip.items():
+        yield from check_counts(document, rule.counts, ("never_skip", name, "counts"))
     if table.severe_list:
         yield from check_counts(document, table.severe_list, ("severe_list",))
 
@@ -126,6 +128,8 @@ def _check_warnings(document: Document[Any], table: WarningTable) -> Iterator[Pr
             )
         if rule.counts:
             yield from check_counts(document, rule.counts, (*path, "counts"))
+            if rule.counts.wild:
+                yield document.problem((*path, "counts", "dataset"), "a warning counts one department's dataset")
         if rule.deadline:
             yield from check_counts(document, rule.deadline.counts, (*path, "deadline", "counts"))
             columns = dataset_columns(rule.deadline.counts.dataset)

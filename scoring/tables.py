@@ -8,13 +8,14 @@ force on the day that is scored is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from exchange_formats.datasets import Identifier
 from exchange_formats.errors import ConfigurationError
 from scoring.grammar import Counts, Text
 from scoring.quantities import Days, Factor, Frozen, Months, Points
@@ -176,6 +177,11 @@ class WarningTable(Table):
     levels: Mapping[str, Text]
     rules: Annotated[tuple[WarningRule, ...], Field(min_length=1)]
 
+    def counts(self) -> Iterator[Counts]:
+        """Everything the rules count."""
+        for rule in self.rules:
+            yield from [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
+
 
 class Measure(Frozen):
     """What inspectors do; one that limits rights needs a named law (facts §3.2, 浙江条例 26)."""
@@ -186,10 +192,19 @@ class Measure(Frozen):
     basis: tuple[Text, ...] = ()
 
 
+class Frequency(Frozen):
+    """At most so many inspections of one subject within a period."""
+
+    times: Annotated[int, Field(ge=1, le=366)]
+    per: Months
+
+
 class GradeMeasures(Frozen):
     """How a grade's subjects are inspected, and which measures follow."""
 
     ratio_percent: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
+    #: The cap on inspections of one subject; ``at_most`` says it in words.
+    frequency: Frequency
     at_most: Text
     at_most_en: Text
     items: Text
@@ -197,9 +212,22 @@ class GradeMeasures(Frozen):
     measures: tuple[str, ...]
 
 
+class NeverSkipped(Frozen):
+    """Inspections that neither ratio nor frequency cap holds back: of subjects with such a record within so many days.
+
+    ``counts.valid_until`` instead asks for records that are in force, like licences. Not an input of scoring.
+    """
+
+    title: Text
+    title_en: Text
+    counts: Counts
+    within: Days
+
+
 class Measures(Table):
     """Grade → measures. Those that limit rights follow only for subjects on ``severe_list``."""
 
     severe_list: Counts | None = None
     grades: Mapping[Literal["A", "B", "C", "D", "E", "N"], GradeMeasures]
+    never_skip: Mapping[Identifier, NeverSkipped] = Field(default_factory=dict)
     measures: Mapping[Annotated[str, Field(pattern=r"^M\d{2}$")], Measure]

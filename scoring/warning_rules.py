@@ -51,7 +51,7 @@ def _rule(plan: Plan, rule: WarningRule, number: Row) -> list[exp.Query]:
     if rule.near_band is not None:
         return [_near_band(plan, centi(rule.near_band), number)]
     counts = rule.counts or (rule.deadline.counts if rule.deadline else None)
-    if counts is None or plan.resolved.source(counts) not in plan.available:
+    if counts is None or not plan.inputs(plan.resolved.source(counts)):
         return []
     if rule.deadline:
         return [_overdue(plan, rule, counts, number)]

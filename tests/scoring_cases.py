@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from scoring.engine import Evaluation, evaluate
+from scoring.engine import evaluate
+from scoring.evaluations import Evaluation
 from scoring.examples import build_inputs, build_records
 from scoring.findings import GradeFinding, SubjectFindings, read_evidence, read_grade, read_warnings
 from scoring.library import Models, load_models
@@ -126,7 +127,7 @@ def join_inputs(model: Model, subjects: Sequence[Mapping[str, Any]], as_of: date
     for number, subject in enumerate(subjects):
         ref = str(subject.get("ref", reference(number)))
         profile = {"status": "active", "subject_name": "示例企业"} | dict(subject.get("profile", {}))
-        given: dict[str, Any] = {model.subjects_source: [profile]}
+        given: dict[str, Any] = {model.subjects_sources[0]: [profile]}
         for name, records in subject.items():
             if name == "public_credit" and records is not None and not isinstance(records, list):
                 given["provincial_platform/public_credit"] = [{"score": records, "evaluated_on": as_of}]
@@ -148,8 +149,7 @@ def run(model: Model, inputs: Mapping[str, Any], folder: Path, as_of: date = AS_
 
 def read_rows(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
     """The rows of one artefact."""
-    path = next(file.path for file in evaluation.artefacts if file.name == name)
-    rows: list[dict[str, Any]] = pads.dataset(path, format="ipc").to_table().to_pylist()
+    rows: list[dict[str, Any]] = pads.dataset(evaluation.paths(name), format="ipc").to_table().to_pylist()
     return rows
 
 
@@ -181,3 +181,8 @@ def _by_subject(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     for row in rows:
         found.setdefault(row["subject_ref"], []).append(row)
     return found
+
+
+def vary(model: Model, **changes: Any) -> Model:
+    """The model with some of its keys written otherwise."""
+    return Model.model_validate(model.model_dump(by_alias=True) | changes)

@@ -72,7 +72,8 @@ class GradeResult(Subject):
     computed_grade: Grade
     previous_grade: Grade | None = None
     flags: tuple[Text, ...] = ()
-    public_credit: PublicCredit
+    #: Absent where the domain's model has no public-credit part.
+    public_credit: PublicCredit | None = None
     override_reasons: tuple[Override, ...] = ()
     reasons: Annotated[tuple[Reason, ...], Field(max_length=MAXIMUM_REASONS)] = ()
     measures: tuple[Measure, ...] = ()

@@ -38,11 +38,10 @@ def model_inputs(model: Model, models: Models) -> tuple[str, ...]:
     ]
     counted += [Counts(dataset=name) for name in model.required]
     for warnings in models.tables.every("warnings", model.warnings, WarningTable):
-        for rule in warnings.rules:
-            counted += [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
+        counted += warnings.counts()
     for measures in models.tables.every("measures", model.measures, Measures):
         counted += [measures.severe_list] if measures.severe_list else []
-    return tuple(sorted({model.subjects_source, *(counts.source(model.department) for counts in counted)}))
+    return tuple(sorted({*model.subjects_sources, *(counts.source(model.department) for counts in counted)}))
 
 
 def sweep_schedule(domain: str) -> str:

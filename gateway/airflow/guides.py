@@ -129,7 +129,7 @@ def describe_department(department: Department) -> str:
 def describe_domain(model: Model, inputs: Sequence[str], sweep: str) -> str:
     """The page of a domain's DAG; ``inputs`` are ``department/dataset``."""
     named = (name if "/" in name else f"{model.department}/{name}" for name in model.required)
-    required = {model.subjects_source, *named}
+    required = {*model.subjects_sources, *named}
     rows = [f"| `{source}` | {'必需 required' if source in required else '可缺 optional'} |" for source in inputs]
     return _DOMAIN.format(
         id=model.id,

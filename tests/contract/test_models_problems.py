@@ -71,6 +71,31 @@ def spoil(tmp_path: Path) -> Spoil:
         ("as_of: 2026-06-30", "as_of: 2025-06-30", "the model is not in force on that day"),
         ("fine_yuan: 80000}", "fine: 80000}", "there is no such column"),
         ("state: listed", "state: counting", "state must be listed"),
+        (
+            "required: [profile, ",
+            "required: [profile, licence, ",
+            "required[1]: the model reads no such dataset; got licence",
+        ),
+        ("required: [profile, ", "required: [profile, permits, ", "no such dataset in the catalogue; got permits"),
+        (
+            "lookback: P60M",
+            "lookback: P60M\noptional: {profile: P9D}",
+            "optional.profile: the dataset is required already",
+        ),
+        ("lookback: P60M", "lookback: P60M\noptional: {honour: soon}", "not a period of days"),
+        ("from: profile", "from: penalty", "subjects.from: subjects come from profiles"),
+        (
+            "dataset: penalty, where: \"violation_code = '1201'\"",
+            "dataset: '*/penalty', where: \"violation_code = '1201'\"",
+            "IND1201.counts.where: column 'violation_code' does not stand in the public-credit catalogue",
+        ),
+        (
+            "counts: {dataset: penalty}",
+            "counts: {dataset: '*/penalty'}",
+            "IND1202.counts: the dataset is counted of every",
+        ),
+        ("dataset: complaint,", "dataset: '*/repair',", "do not stand in the public-credit catalogue; got */repair"),
+        ("dataset: complaint,", "dataset: '*',", "not of the right form"),
     ],
 )
 def test_model_is_refused_with_its_place_when_it_is_wrong(spoil: Spoil, old: str, new: str, complaint: str) -> None:
