@@ -104,6 +104,21 @@ def run_prefix(domain: str, as_of: date, run_id: str) -> str:
     return f"{domain_prefix(domain)}as_of={as_of.isoformat()}/run={run_id}/"
 
 
+def warned_prefix(domain: str) -> str:
+    """Where the warning log of one domain lies."""
+    return f"warned/domain={domain}/"
+
+
+def warned_run_prefix(domain: str, run_id: str, baseline: str) -> str:
+    """Where the entry of one run lies; ``baseline`` names the log's heads that it follows."""
+    return f"{warned_prefix(domain)}run={run_id}/baseline={baseline}/"
+
+
+def warned_answer_prefix(domain: str, answer_id: str) -> str:
+    """Where one answer of a department lies."""
+    return f"{warned_prefix(domain)}answer={answer_id}/"
+
+
 def published_prefix(domain: str) -> str:
     """Where all publications of one domain lie."""
     return f"published/domain={domain}/"

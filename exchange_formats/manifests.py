@@ -155,6 +155,39 @@ class RunManifest(Committed):
     not_collected: tuple[str, ...] = ()
 
 
+class IndustryWarning(_Frozen):
+    """One warning of a whole domain: how many of its subjects were newly warned when it was declared, of how many."""
+
+    id: str
+    raised_on: date
+    level: str
+    subjects: Count
+    of: Count
+
+
+class WarningManifest(Committed):
+    """One entry of a domain's warning log: what a run changed, or one answer of a department (semantics §4).
+
+    It is a function of the run and of its parents, the log's heads before; an answer's of what was answered.
+    """
+
+    kind: Literal["warnings"] = "warnings"
+    domain: str
+    #: The run's day; of an answer the day it was given.
+    as_of: date
+    #: None: an answer.
+    run_id: str | None = None
+    run_sha256: Sha256 | None = None
+    #: ``events``; of a run also ``standing``: what is open after it.
+    artefacts: tuple[Artefact, ...]
+    events_by_kind: Mapping[str, Count]
+    open_by_level: Mapping[str, Count] = Field(default_factory=dict)
+    #: Level → how many warnings of this level were numbered on this day.
+    numbers: Mapping[str, Count] = Field(default_factory=dict)
+    #: The industry-wide warning that is in force after the entry.
+    industry: IndustryWarning | None = None
+
+
 class PurgedFile(_Frozen):
     """A file of the lake that the law wanted gone; ``replacement`` stands beside it with the rows that may stay."""
 
@@ -257,13 +290,14 @@ class RunOutcome(_Frozen):
     host: str
 
 
-Manifest = BatchManifest | PurgeManifest | CompactManifest | RunManifest | StatisticsManifest
+Manifest = BatchManifest | PurgeManifest | CompactManifest | RunManifest | StatisticsManifest | WarningManifest
 _KINDS: Mapping[str, type[Manifest]] = {
     "batch": BatchManifest,
     "purge": PurgeManifest,
     "compact": CompactManifest,
     "run": RunManifest,
     "statistics": StatisticsManifest,
+    "warnings": WarningManifest,
 }
 
 
