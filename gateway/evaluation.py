@@ -1,42 +1,53 @@
-"""Evaluate a domain: cut, score, and commit the run (semantics §1, §6).
+"""Evaluate a domain: cut, score, and commit the run (semantics §1, §6, §8).
 
-A run is named by what it is a function of (domain, day, cut, resolved model,
-semantics), so the same work twice is one run, and work that was killed is redone to
-the same bytes: artefacts first, the manifest last.
+A run is named by what it is a function of (domain, day, cut, resolved model, semantics), so the same work
+twice is one run, and work that was killed is redone to the same bytes: artefacts first, the manifest last.
+What a manifest may not hold (clock, host, why there is no run) is written down in an outcome record.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
-
-import pyarrow.dataset as pads
+from typing import Final, Protocol
 
 from connectors.lake import Lake
 from connectors.spool import Spool
-from exchange_formats.digests import canonical_json, derive_id, digest_file
+from exchange_formats.digests import derive_id
 from exchange_formats.errors import SkippableError
 from exchange_formats.keys import domain_prefix, landing_prefix, manifest_digest, run_prefix
-from exchange_formats.manifests import Artefact, RunManifest
+from exchange_formats.manifests import LackingInput, RunManifest
 from exchange_formats.results import MODEL_FILE
-from scoring.artefacts import ArtefactFile
-from scoring.engine import DEFAULT_MEMORY_LIMIT, Evaluation, evaluate
+from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
+from gateway.evaluation_attempts import Attempt
+from gateway.outcomes import was_tried
+from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate
+from scoring.evaluations import Evaluation
 from scoring.library import Models
 from scoring.resolution import SEMANTICS, ResolvedModel, resolve
 
 #: How much memory scoring may take before it spills to disk, for example ``6GB``.
 MEMORY_VARIABLE: Final = "XINQIAO_MEMORY_LIMIT"
 
-Cut = Mapping[str, tuple[str, ...]]
+
+class Engine(Protocol):
+    """What scores a cut: the same rows whichever it is."""
+
+    def __call__(self, resolved: ResolvedModel, lake: Lake, cut: Cut, as_of: date, output: Path) -> Evaluation:
+        """Score every subject; the artefacts' files are written into ``output``."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunReference:
-    """A run in the lake; ``new`` is False where an earlier call had committed it already."""
+    """A run in the lake; ``new`` is False where an earlier call had committed it already.
+
+    ``backfill``: a later day was evaluated before, so this one corrects what was said of its own day.
+    ``what_if``: it was asked on a cut of the past. Neither is published unless as a correction.
+    ``stale``: optional inputs that were left out because they are too old.
+    """
 
     domain: str
     as_of: date
@@ -48,6 +59,49 @@ class RunReference:
     warnings_by_level: Mapping[str, int]
     not_collected: tuple[str, ...]
     new: bool
+    backfill: bool = False
+    what_if: bool = False
+    stale: tuple[str, ...] = ()
+
+
+class WithheldError(SkippableError):
+    """A required input is missing or stale: there is no new run, and the standing grades are stale (semantics §8)."""
+
+    def __init__(self, domain: str, lacking: Collection[LackingInput]) -> None:
+        self.lacking = tuple(lacking)
+        said = ", ".join(f"{one.source} ({_say_age(one)})" for one in self.lacking)
+        departments = sorted({one.source.partition("/")[0] for one in self.lacking})
+        super().__init__(
+            f"领域 {domain} 缺少必需数据, 本次不评分, 现有等级视为陈旧 / "
+            f"{domain} is not scored, its standing grades are stale: {said}",
+            hint="xinqiao collect " + " ; xinqiao collect ".join(departments),
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to be made: everything it is a function of, and its name."""
+
+    resolved: ResolvedModel
+    as_of: date
+    cut: Cut
+    what_if: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run that is this function of its inputs."""
+        return derive_id(
+            self.resolved.model.id,
+            self.as_of.isoformat(),
+            self.cut.canonical.decode(),
+            self.resolved.sha256,
+            SEMANTICS,
+        )
+
+    @property
+    def prefix(self) -> str:
+        """Where its objects lie."""
+        return run_prefix(self.resolved.model.id, self.as_of, self.run_id)
 
 
 def evaluate_domain(
@@ -57,9 +111,12 @@ def evaluate_domain(
     lake: Lake,
     models: Models,
     spool: Path | None = None,
-    memory_limit: str | None = None,
+    known_at: datetime | None = None,
+    expected: Collection[str] = (),
+    engine: Engine | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RunReference:
-    """Score ``domain`` at the end of ``as_of`` (Asia/Shanghai) on the newest cut, unless that very run is there.
+    """Score ``domain`` at the end of ``as_of`` (Asia/Shanghai), unless that very run is there.
 
     Args:
         domain: a model's id; the version in force on ``as_of`` is used.
@@ -67,100 +124,102 @@ def evaluate_domain(
         lake: where records are read and the run is committed.
         models: every sound model, with the shared tables.
         spool: a folder for files on their way; beside the lake's cache by default.
-        memory_limit: DuckDB's, as ``2GB``; from XINQIAO_MEMORY_LIMIT by default.
+        known_at: use what was known at this instant, not what is known now.
+        expected: "department/dataset" of all configured departments: a domain's first run waits until each of them
+            that it uses was tried once, so that it is not scored and published twice while everything starts.
+        engine: what scores; DuckDB in this process by default.
+        now: the clock of the outcome record.
 
     Raises:
         ConfigurationError: no sound model, or one of its tables is not in force on that day.
-        SkippableError: a required dataset was never collected: the standing grades stay as they are.
+        WithheldError: a required dataset is missing or stale: the standing grades stay as they are.
+        SkippableError: the first run waits for a dataset.
         TransientError, FatalError: the store, memory or disk.
     """
     resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
-    cut = read_cut(lake, resolved)
-    missing = [source for source in resolved.required if source not in cut]
-    if missing:
-        raise SkippableError(
-            f"领域 {domain} 缺少必需数据, 本次不评分 / {domain} is not scored: never collected: {', '.join(missing)}",
-            hint="xinqiao collect " + " ; xinqiao collect ".join(sorted({one.partition("/")[0] for one in missing})),
-        )
-    run_id = name_run(resolved, as_of, cut)
-    prefix = run_prefix(domain, as_of, run_id)
-    committed = _find_run(lake, prefix)
-    if committed is not None:
-        return _refer(committed, new=False)
-    inputs = {source: _open(lake, source, heads) for source, heads in cut.items()}
-    root = spool or lake.cache.parent / "spool"
-    with Spool(root, f"score-{domain}") as folder:
-        limit = memory_limit or os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
-        evaluation = evaluate(resolved, inputs, as_of, folder, memory_limit=limit)
-        # The heads are read as late as may be: whoever committed meanwhile is a parent, not a fork.
-        manifest = _commit(lake, resolved, as_of, cut, evaluation, prefix, run_id)
-    return _refer(manifest, new=True)
+    runs = read_runs(lake, domain)
+    if not runs and known_at is None:
+        _await_inputs(lake, resolved, expected)
+    attempt = Attempt(lake, domain, as_of, now, question=known_at is not None)
+    try:
+        task = prepare(lake, resolved, as_of, known_at=known_at)
+        found = find_committed(lake, task)
+        manifest = found or _score(lake, task, spool or lake.cache.parent / "spool", engine or InProcess())
+    except WithheldError as error:
+        attempt.withhold(error, error.lacking)
+        raise
+    except Exception as error:
+        attempt.fail(error)
+        raise
+    attempt.commit(manifest, task.cut.lacking, new=found is None)
+    stale = tuple(one.source for one in task.cut.lacking)
+    return refer(manifest, new=found is None, backfill=any(run.as_of > as_of for run in runs), stale=stale)
 
 
-def read_cut(lake: Lake, resolved: ResolvedModel) -> Cut:
-    """The newest heads of every dataset the model uses; what was never collected is left out."""
-    found = {source: lake.heads(landing_prefix(*source.split("/"))) for source in resolved.inputs}
-    return {source: heads for source, heads in found.items() if heads}
+def prepare(lake: Lake, resolved: ResolvedModel, as_of: date, *, known_at: datetime | None = None) -> Task:
+    """The run to be made now.
+
+    Raises:
+        WithheldError: a required dataset is missing or stale.
+    """
+    cut = resolve_cut(lake, resolved, as_of, known_at=known_at)
+    withheld = [one for one in cut.lacking if one.required]
+    if withheld:
+        raise WithheldError(resolved.model.id, withheld)
+    what_if = known_at is not None and resolve_cut(lake, resolved, as_of).canonical != cut.canonical
+    return Task(resolved, as_of, cut, what_if)
 
 
-def name_run(resolved: ResolvedModel, as_of: date, cut: Cut) -> str:
-    """The id of the run that is this function of its inputs."""
-    known = canonical_json({source: list(heads) for source, heads in cut.items()}).decode()
-    return derive_id(resolved.model.id, as_of.isoformat(), known, resolved.sha256, SEMANTICS)
+def _score(lake: Lake, task: Task, spool: Path, engine: Engine) -> RunManifest:
+    with Spool(spool, f"score-{task.resolved.model.id}") as folder:
+        return commit_run(lake, task, engine(task.resolved, lake, task.cut, task.as_of, folder))
 
 
-def _open(lake: Lake, source: str, heads: tuple[str, ...]) -> pads.Dataset:
-    department, _, dataset = source.partition("/")
-    return lake.records(department, dataset, heads)
-
-
-def _commit(
-    lake: Lake, resolved: ResolvedModel, as_of: date, cut: Cut, evaluation: Evaluation, prefix: str, run_id: str
-) -> RunManifest:
-    for file in evaluation.artefacts:
-        lake.store.put_file(prefix + file.path.name, file.path)
-    lake.store.put_bytes(prefix + MODEL_FILE, resolved.canonical)
-    chain = domain_prefix(resolved.model.id)
+def commit_run(lake: Lake, task: Task, evaluation: Evaluation) -> RunManifest:
+    """Put what was found into the lake, the manifest last."""
+    for artefact in evaluation.artefacts:
+        for file in artefact.files:
+            lake.store.put_file(task.prefix + file.name, evaluation.folder / file.name)
+    lake.store.put_bytes(task.prefix + MODEL_FILE, task.resolved.canonical)
+    chain = domain_prefix(task.resolved.model.id)
+    # The heads are read as late as may be: whoever committed meanwhile is a parent, not a fork.
     parents = lake.heads(chain)
     manifest = RunManifest(
         parents=parents,
         sequence=1 + max((lake.manifest(chain, parent).sequence for parent in parents), default=0),
-        run_id=run_id,
-        domain=resolved.model.id,
-        as_of=as_of,
-        model=resolved.name,
-        model_sha256=resolved.sha256,
+        run_id=task.run_id,
+        domain=task.resolved.model.id,
+        as_of=task.as_of,
+        model=task.resolved.name,
+        model_sha256=task.resolved.sha256,
         semantics=SEMANTICS,
-        cut=cut,
-        artefacts=tuple(_describe(file) for file in evaluation.artefacts),
+        cut=task.cut.heads,
+        evaluations=task.cut.evaluations,
+        statistics=task.cut.statistics,
+        what_if=task.what_if,
+        artefacts=evaluation.artefacts,
         subjects=evaluation.subjects,
         subjects_by_grade=evaluation.subjects_by_grade,
         warnings_by_level=evaluation.warnings_by_level,
         not_collected=evaluation.not_collected,
     )
-    lake.commit(prefix, manifest)
+    lake.commit(task.prefix, manifest)
     return manifest
 
 
-def _describe(file: ArtefactFile) -> Artefact:
-    return Artefact(
-        name=file.path.name,
-        rows=file.rows,
-        bytes=file.path.stat().st_size,
-        sha256=digest_file(file.path),
-        rows_sha256=file.rows_sha256,
-    )
+def find_committed(lake: Lake, task: Task) -> RunManifest | None:
+    """The run committed as ``task``: the first of them, should two processes have committed it at once.
+
+    What answered a question (``what_if``) does not stand: the same work is committed again as what does.
+    """
+    digests = [digest for key in lake.store.list_keys(task.prefix) if (digest := manifest_digest(key))]
+    runs = [lake.manifest(task.prefix, digest) for digest in digests]
+    found = [run for run in runs if isinstance(run, RunManifest) and (task.what_if or not run.what_if)]
+    return min(found, key=lambda run: (run.what_if, run.sequence, run.sha256), default=None)
 
 
-def _find_run(lake: Lake, prefix: str) -> RunManifest | None:
-    """The run committed under ``prefix``: the first of them, should two processes have committed it at once."""
-    digests = [digest for key in lake.store.list_keys(prefix) if (digest := manifest_digest(key))]
-    runs = [lake.manifest(prefix, digest) for digest in digests]
-    found = [run for run in runs if isinstance(run, RunManifest)]
-    return min(found, key=lambda run: (run.sequence, run.sha256), default=None)
-
-
-def _refer(manifest: RunManifest, *, new: bool) -> RunReference:
+def refer(manifest: RunManifest, *, new: bool, backfill: bool = False, stale: tuple[str, ...] = ()) -> RunReference:
+    """What a caller is told of a run."""
     return RunReference(
         domain=manifest.domain,
         as_of=manifest.as_of,
@@ -172,4 +231,40 @@ def _refer(manifest: RunManifest, *, new: bool) -> RunReference:
         warnings_by_level=manifest.warnings_by_level,
         not_collected=manifest.not_collected,
         new=new,
+        backfill=backfill,
+        what_if=manifest.what_if,
+        stale=stale,
     )
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """DuckDB in this process, in ``shards`` parts one after the other."""
+
+    shards: int = 1
+    memory_limit: str | None = None
+
+    def __call__(self, resolved: ResolvedModel, lake: Lake, cut: Cut, as_of: date, output: Path) -> Evaluation:
+        """Score every subject; see ``scoring.engine.evaluate``."""
+        limit = self.memory_limit or os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
+        inputs = open_inputs(lake, cut)
+        return evaluate(resolved, inputs, as_of, output, shards=self.shards, memory_limit=limit)
+
+
+def _say_age(one: LackingInput) -> str:
+    return f"只到 only up to {one.current_until}" if one.current_until else "从未归集 never collected"
+
+
+def _await_inputs(lake: Lake, resolved: ResolvedModel, expected: Collection[str]) -> None:
+    waiting = [
+        source
+        for source in resolved.used(expected)
+        if not was_tried(lake, *source.split("/")) and not lake.heads(landing_prefix(*source.split("/")))
+    ]
+    if waiting:
+        domain = resolved.model.id
+        raise SkippableError(
+            f"领域 {domain} 首次评价等待数据首次采集 / the first run of {domain} waits until these were tried once: "
+            f"{', '.join(waiting)}",
+            hint="xinqiao collect " + " ; xinqiao collect ".join(sorted({one.partition("/")[0] for one in waiting})),
+        )

@@ -1,0 +1,78 @@
+"""One attempt to evaluate a domain, and what is written down of it.
+
+A domain is looked at every quarter of an hour; a record each time would bury those that matter, so there
+is one for every run, every failure and every change of how the domain stands.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+from connectors.lake import Lake
+from exchange_formats.errors import XinqiaoError
+from exchange_formats.manifests import LackingInput, RunManifest, RunOutcome
+from gateway.outcomes import classify_error, explain_error, read_standing_outcome, write_outcome
+
+_log = logging.getLogger(__name__)
+
+
+class Attempt:
+    """Begins when it is made; one of its methods says how it ended. ``question``: it was asked ``--known-at``."""
+
+    def __init__(
+        self, lake: Lake, domain: str, as_of: date, now: Callable[[], datetime], *, question: bool = False
+    ) -> None:
+        self._lake = lake
+        self._now = now
+        self._said: dict[str, Any] = {
+            "domain": domain,
+            "as_of": as_of,
+            "what_if": question,
+            "started_at": now(),
+            "host": socket.gethostname(),
+        }
+
+    def commit(self, run: RunManifest, lacking: tuple[LackingInput, ...], *, new: bool) -> None:
+        """The run is in the lake; ``lacking``: optional inputs that were left out as stale."""
+        outcome = self._describe(
+            result="committed" if new else "nothing_new",
+            run_id=run.run_id,
+            manifest_sha256=run.sha256,
+            what_if=run.what_if,
+            lacking=lacking,
+        )
+        if new or self._says_something(outcome):
+            write_outcome(self._lake, outcome)
+
+    def withhold(self, error: XinqiaoError, lacking: tuple[LackingInput, ...]) -> None:
+        """There is no run, for required inputs are missing or stale."""
+        outcome = self._describe(result="withheld", lacking=lacking, error=str(error))
+        if self._says_something(outcome):
+            write_outcome(self._lake, outcome)
+
+    def fail(self, error: Exception) -> None:
+        """There is no run, because of ``error``, which is the one that counts should the store be away."""
+        outcome = self._describe(result="failed", error=explain_error(error), error_kind=classify_error(error))
+        try:
+            write_outcome(self._lake, outcome)
+        except XinqiaoError as second:
+            _log.warning("the outcome of evaluating %s was not written: %s", outcome.domain, second)
+            error.add_note("the outcome record could not be written")
+
+    def _describe(self, **more: Any) -> RunOutcome:
+        return RunOutcome(**{**self._said, **more, "finished_at": self._now()})
+
+    def _says_something(self, outcome: RunOutcome) -> bool:
+        """Whether the domain stands otherwise than the newest record says; a question changes nothing."""
+        if outcome.what_if:
+            return False
+        standing = read_standing_outcome(self._lake, outcome.domain)
+        return standing is None or _say(standing) != _say(outcome)
+
+
+def _say(outcome: RunOutcome) -> tuple[object, ...]:
+    return outcome.result == "withheld", outcome.run_id, outcome.lacking
