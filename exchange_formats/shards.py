@@ -7,7 +7,7 @@ The result of a run does not depend on how many shards there were: a shard takes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -45,6 +45,10 @@ class Shard(_Frozen):
     def name_file(self, artefact: str) -> str:
         """The file of one artefact: ``grades.arrow``, ``grades-3-of-8.arrow``."""
         return f"{artefact}.arrow" if self.whole else f"{artefact}-{self.index}-of-{self.count}.arrow"
+
+
+#: All subjects.
+WHOLE: Final = Shard()
 
 
 def split_shards(count: int) -> tuple[Shard, ...]:

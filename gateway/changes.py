@@ -47,10 +47,10 @@ _OWN_LEVEL = 2
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """Local files of the artefacts that are published."""
+    """The artefacts that are published, as local files."""
 
-    grades: Path
-    warnings: Path
+    grades: pads.Dataset
+    warnings: pads.Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +190,7 @@ class Changes:
             computed_grade=row["computed_grade"],
             previous_grade=row["previous_grade"],
             flags=tuple(row["flags"]),
-            public_credit=PublicCredit(
-                origin=row["public_credit_origin"],
-                score=f"{row['public_credit_score']:.2f}",
-                evaluated_on=row["public_credit_evaluated_on"],
-            ),
+            public_credit=_render_public_credit(row),
             override_reasons=tuple(self._wordings.override(one) for one in row["override_reasons"]),
             reasons=tuple(
                 self._wordings.reason(one["indicator"], one["records"], one["points"]) for one in row["reasons"]
@@ -227,10 +223,10 @@ def compare_runs(
 ) -> Iterator[Changes]:
     """Compare ``new`` with its baseline ``old`` (None: everything is new); ``spool`` takes what memory cannot hold."""
     with duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spool / "duckdb")}) as connection:
-        connection.register("new_grades", _open(new.grades, GRADES))
-        connection.register("old_grades", _open(old.grades if old else None, GRADES))
-        connection.register("new_warnings", _open(new.warnings, WARNINGS))
-        connection.register("old_warnings", _open(old.warnings if old else None, WARNINGS))
+        connection.register("new_grades", new.grades)
+        connection.register("old_grades", old.grades if old else GRADES.empty_table())
+        connection.register("new_warnings", new.warnings)
+        connection.register("old_warnings", old.warnings if old else WARNINGS.empty_table())
         yield Changes(connection, wording)
 
 
@@ -251,12 +247,6 @@ def _severity_sql(column: str) -> str:
     return f"CASE {column} {cases} ELSE {_OWN_LEVEL} END"
 
 
-def _open(path: Path | None, schema: pa.Schema) -> pads.Dataset:
-    if path is None:
-        return pads.dataset(schema.empty_table())
-    return pads.dataset(path, schema=schema, format="ipc")
-
-
 def _subject(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "subject_ref": row["subject_ref"],
@@ -271,6 +261,16 @@ def _explain(row: dict[str, Any], error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(map(str, first["loc"])) or "row"
     return f"结果无法发布 a result cannot be published: {mask_identity(row['subject_ref'])}: {where}: {first['msg']}"
+
+
+def _render_public_credit(row: dict[str, Any]) -> PublicCredit | None:
+    if row["public_credit_score"] is None:
+        return None
+    return PublicCredit(
+        origin=row["public_credit_origin"],
+        score=f"{row['public_credit_score']:.2f}",
+        evaluated_on=row["public_credit_evaluated_on"],
+    )
 
 
 def _find(words: Mapping[str, Titled], name: str) -> Titled:

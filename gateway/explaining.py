@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
-from pydantic import ValidationError
 
 from connectors.lake import Lake
-from exchange_formats.errors import FatalError, SkippableError
-from exchange_formats.keys import domain_prefix, run_prefix
+from exchange_formats.errors import SkippableError
 from exchange_formats.manifests import RunManifest
-from exchange_formats.results import MODEL_FILE
 from exchange_formats.subjects import mask_identity
+from gateway.artefacts import open_artefact
+from gateway.runs import newest_run, read_model
 from scoring.explanation import explain
 from scoring.findings import SubjectFindings, read_evidence, read_grade, read_warnings
-from scoring.resolution import ResolvedModel, read_resolved
+from scoring.resolution import ResolvedModel
 from scoring.wording import Language
 
 
@@ -56,33 +54,10 @@ def explain_subject(domain: str, subject: str, *, lake: Lake) -> Explained:
         read_evidence(_rows(lake, run, "evidence", reference)),
         read_warnings(_rows(lake, run, "warnings", reference)),
     )
-    return Explained(run, run.sha256, _read_model(lake, run), findings)
-
-
-def newest_run(lake: Lake, domain: str) -> RunManifest:
-    """The newest run of ``domain``: of the latest day, and of that the last in the chain."""
-    runs = [run for run in lake.chain(domain_prefix(domain)) if isinstance(run, RunManifest)]
-    if not runs:
-        raise SkippableError(
-            f"领域 {domain} 还没有评价结果 / domain {domain} has no run yet", hint=f"xinqiao score {domain}"
-        )
-    return max(runs, key=lambda run: (run.as_of, run.sequence, run.sha256))
+    return Explained(run, run.sha256, read_model(lake, run), findings)
 
 
 def _rows(lake: Lake, run: RunManifest, name: str, reference: str) -> list[dict[str, object]]:
-    wanted = f"{name}.arrow"
-    artefact = next((found for found in run.artefacts if found.name == wanted), None)
-    if artefact is None:
-        raise FatalError(f"运行 {run.run_id} 没有产物 {wanted} / run {run.run_id} has no artefact {wanted}")
-    path = lake.fetch(run_prefix(run.domain, run.as_of, run.run_id) + wanted, artefact.sha256)
-    table = pads.dataset(path, format="ipc").to_table(filter=pc.field("subject_ref") == reference)
+    table = open_artefact(lake, run, name).to_table(filter=pc.field("subject_ref") == reference)
     rows: list[dict[str, object]] = table.to_pylist()
     return rows
-
-
-def _read_model(lake: Lake, run: RunManifest) -> ResolvedModel:
-    path = lake.fetch(run_prefix(run.domain, run.as_of, run.run_id) + MODEL_FILE, run.model_sha256)
-    try:
-        return read_resolved(path.read_bytes())
-    except ValidationError as error:
-        raise FatalError(f"模型不可读 / the model of run {run.run_id} cannot be read") from error

@@ -26,11 +26,12 @@ from connectors.lake import Lake
 from connectors.rabbit.publisher import Publisher
 from exchange_formats.digests import digest_bytes
 from exchange_formats.errors import FatalError
-from exchange_formats.keys import domain_prefix, plan_key, published_prefix, receipt_key, run_prefix
+from exchange_formats.keys import domain_prefix, plan_key, published_prefix, receipt_key
 from exchange_formats.manifests import RunManifest
 from exchange_formats.messages import CLEARED, EVALUATED, RAISED, WITHDRAWN, OutgoingMessage, RunData
 from exchange_formats.messages.versions import ServedVersions
 from exchange_formats.publications import Plan, Receipt, Totals
+from gateway.artefacts import open_artefact
 from gateway.changes import RunFiles, compare_runs
 from gateway.locks import work_alone
 from gateway.message_spool import MessageSpool
@@ -187,11 +188,11 @@ class _Job:
             raise FatalError(f"基线运行缺失 the baseline run is missing in the lake: {before.run_id}")
         baseline = runs[before.run_id] if before else None
         with tempfile.TemporaryDirectory(dir=spool, prefix="publish-") as folder:
-            old = _fetch(self.lake, baseline) if baseline else None
+            old = _open(self.lake, baseline) if baseline else None
             wording = read_wording(self.lake, self.run)
             with (Path(folder) / "messages").open("w+b") as file:
                 spooled = MessageSpool(self.run.domain, file, self.served)
-                with compare_runs(_fetch(self.lake, self.run), old, wording, Path(folder)) as changes:
+                with compare_runs(_open(self.lake, self.run), old, wording, Path(folder)) as changes:
                     if not self.correction:
                         spooled.add_escalations(changes.escalated())
                         spooled.add_warnings(RAISED, changes.raised())
@@ -238,6 +239,7 @@ class _Job:
             manifest_sha256=self.run.sha256,
             as_of=self.run.as_of,
             correction=self.correction,
+            previous_seal=receipts[-1].seal if receipts else None,
             first_sequence=first,
             last_sequence=first + len(spooled) - 1,
             totals=spooled.totals,
@@ -262,7 +264,7 @@ class _Job:
             plan_sha256=plan.sha256,
             confirmed=confirmed,
             finished_at=self.now().astimezone(UTC),
-        )
+        ).sealed()
         self.lake.store.put_bytes(receipt_key(plan.domain, plan.run_id), receipt.encode())
         return receipt
 
@@ -338,14 +340,5 @@ def _read_ledger(lake: Lake, domain: str) -> _Ledger:
     return _Ledger(tuple(sorted(receipts, key=lambda receipt: receipt.number)), plans)
 
 
-def _fetch(lake: Lake, run: RunManifest) -> RunFiles:
-    return RunFiles(fetch_artefact(lake, run, "grades"), fetch_artefact(lake, run, "warnings"))
-
-
-def fetch_artefact(lake: Lake, run: RunManifest, name: str) -> Path:
-    """One artefact of a run in the local cache, verified."""
-    wanted = f"{name}.arrow"
-    for artefact in run.artefacts:
-        if artefact.name in {name, wanted}:
-            return lake.fetch(run_prefix(run.domain, run.as_of, run.run_id) + wanted, artefact.sha256)
-    raise FatalError(f"运行没有该产物 run {run.run_id} has no artefact '{name}'")
+def _open(lake: Lake, run: RunManifest) -> RunFiles:
+    return RunFiles(open_artefact(lake, run, "grades"), open_artefact(lake, run, "warnings"))

@@ -7,7 +7,7 @@ nothing of the publication: it says again, under the last sequence, what the rec
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,9 @@ from connectors.lake import Lake
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.messages.envelope import OutgoingMessage
 from exchange_formats.messages.snapshots import SNAPSHOT, SnapshotRun, encode_parts, encode_snapshot
-from gateway.publication import OpenPublisher, Standing, fetch_artefact, read_standing
+from gateway.artefacts import fetch_artefact
+from gateway.publication import OpenPublisher, Standing, read_standing
+from scoring.artefacts import read_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,9 @@ def _encode(
         yield encode_snapshot(run, number, len(parts), part.rows, file.read(part.size), time)
 
 
-def _read(path: Path, *, person: bool) -> Iterator[pa.RecordBatch]:
+def _read(paths: Iterable[Path], *, person: bool) -> Iterator[pa.RecordBatch]:
     """The grades of persons, or of all others, batch by batch."""
-    with pa.ipc.open_file(pa.memory_map(str(path))) as file:
-        for index in range(file.num_record_batches):
-            batch = file.get_batch(index).select(SNAPSHOT.names)
-            persons = pc.equal(batch["subject_type"], "natural_person")
-            yield batch.filter(persons if person else pc.invert(persons)).replace_schema_metadata(SNAPSHOT.metadata)
+    for batch in read_batches(paths):
+        shown = batch.select(SNAPSHOT.names)
+        persons = pc.equal(shown["subject_type"], "natural_person")
+        yield shown.filter(persons if person else pc.invert(persons)).replace_schema_metadata(SNAPSHOT.metadata)

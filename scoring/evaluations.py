@@ -55,7 +55,7 @@ def combine_shards(
         ValueError: a shard is missing, or there twice.
     """
     results = sorted(results, key=lambda result: result.shard.index)
-    if [result.shard for result in results] != list(split_shards(len(results))):
+    if not results or [result.shard for result in results] != list(split_shards(len(results))):
         raise ValueError(f"not all the shards of a run: {[result.shard for result in results]}")
     plan = Plan.of(resolved, as_of, available)
     counted: Counter[tuple[str, bool]] = Counter()

@@ -17,7 +17,7 @@ from connectors.rabbit.publisher import Confirmed
 from exchange_formats.digests import derive_id, derive_uuid, digest_bytes
 from exchange_formats.errors import TransientError
 from exchange_formats.keys import domain_prefix, run_prefix
-from exchange_formats.manifests import Artefact, RunManifest
+from exchange_formats.manifests import Artefact, ArtefactFile, RunManifest
 from exchange_formats.messages import OutgoingMessage
 from exchange_formats.results import GRADES, MODEL_FILE, WARNINGS
 from exchange_formats.subjects import is_individual_business, subject_type
@@ -75,6 +75,8 @@ def warning(reference: str, **changes: Any) -> dict[str, Any]:
         "first_trigger": "rec_1",
         "records": 3,
         "dataset": "ecology_environment/penalty",
+        "last_triggered_on": date(2026, 6, 15),
+        "last_trigger": "rec_1",
     }
     return row | changes
 
@@ -132,9 +134,8 @@ class Runs:
         path = write_arrow(self.folder / f"{name}.arrow", rows, schema)
         data = path.read_bytes()
         self.lake.store.put_bytes(f"{prefix}{name}.arrow", data)
-        return Artefact(
-            name=f"{name}.arrow", rows=len(rows), bytes=len(data), sha256=digest_bytes(data), rows_sha256="0" * 64
-        )
+        file = ArtefactFile(name=f"{name}.arrow", rows=len(rows), bytes=len(data), sha256=digest_bytes(data))
+        return Artefact(name=name, rows=len(rows), rows_sha256="0" * 64, files=(file,))
 
 
 @dataclass

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +21,7 @@ from rich.text import Text
 from connectors.department import Department
 from exchange_formats.keys import BUCKET, run_prefix
 from exchange_formats.periods import shanghai_date
+from gateway.artefacts import open_artefact
 from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
 from gateway.cli.terminal import open_console
 from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all, start_stack
@@ -141,10 +141,7 @@ def _explain_one(console: Console, workplace: Workplace, evaluations: Sequence[E
 
 
 def _choose_subject(workplace: Workplace, row: EvaluationFigures) -> str | None:
-    artefact = next(one for one in row.run.artefacts if one.name == "grades.arrow")
-    key = run_prefix(row.domain, row.run.as_of, row.run.run_id) + "grades.arrow"
-    grades = pads.dataset(workplace.lake.fetch(key, artefact.sha256), format="ipc")
-    table = grades.to_table(
+    table = open_artefact(workplace.lake, row.run, "grades").to_table(
         columns=["subject_ref", "reasons"],
         filter=pc.field("grade").isin(["C", "D"]) & ~pc.field("individual_business"),
     )

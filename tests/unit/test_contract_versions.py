@@ -343,7 +343,7 @@ def test_grades_are_the_same_when_part_of_the_lake_was_landed_under_the_older_ve
     tmp_path: Path, contracts: Mapping[str, Dataset]
 ) -> None:
     none, some, all_ = (score_penalties(tmp_path / str(older), contracts, older=older) for older in (0, 25, 40))
-    for artefact in ("grades.arrow", "warnings.arrow", "measures.arrow"):
+    for artefact in ("grades", "warnings", "measures"):
         assert none[artefact] == some[artefact] == all_[artefact]
 
 
@@ -354,7 +354,7 @@ def test_grades_differ_when_the_newer_version_does_not_say_what_became_of_a_colu
         tmp_path / "silent", ancestor("penalty", RENAMED, DROPPED), successor("penalty", {"version": 1})
     )
     whole = score_penalties(tmp_path / "whole", contracts, older=25)
-    assert whole["grades.arrow"] != score_penalties(tmp_path / "lossy", silent, older=25)["grades.arrow"]
+    assert whole["grades"] != score_penalties(tmp_path / "lossy", silent, older=25)["grades"]
 
 
 def test_engine_filters_a_column_when_its_type_was_widened(tmp_path: Path) -> None:

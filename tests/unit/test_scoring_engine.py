@@ -12,9 +12,10 @@ import pyarrow.dataset as pads
 import pytest
 from sqlglot import ErrorLevel
 
+from exchange_formats.digests import digest_file
 from exchange_formats.errors import FatalError
 from exchange_formats.results import ARTEFACTS
-from scoring.artefacts import BATCH_ROWS, write_artefact
+from scoring.artefacts import BATCH_ROWS, digest_artefact, write_artefact
 from scoring.compiler import compile_model
 from scoring.engine import evaluate
 from scoring.model import Model
@@ -33,10 +34,13 @@ SUBJECTS: list[dict[str, Any]] = [
 def test_every_artefact_has_its_schema_and_even_batches_when_a_run_ends(tmp_path: Path) -> None:
     evaluation = run(ENVIRONMENT, join_inputs(ENVIRONMENT, SUBJECTS), tmp_path)
     assert [file.name for file in evaluation.artefacts] == list(ARTEFACTS)
-    for file in evaluation.artefacts:
-        with pa.ipc.open_file(file.path) as reader:
-            assert reader.schema.equals(ARTEFACTS[file.name])
-            assert sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches)) == file.rows
+    for artefact in evaluation.artefacts:
+        (path,) = evaluation.paths(artefact.name)
+        with pa.ipc.open_file(path) as reader:
+            assert reader.schema.equals(ARTEFACTS[artefact.name])
+            assert sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches)) == artefact.rows
+        assert digest_artefact([path], ARTEFACTS[artefact.name]) == artefact.rows_sha256
+        assert [(file.bytes, file.sha256) for file in artefact.files] == [(path.stat().st_size, digest_file(path))]
     assert evaluation.subjects == 5
     assert evaluation.subjects_by_grade == {"B": 1, "D": 1, "E": 2, "N": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.arrow" for name in ARTEFACTS)
@@ -56,9 +60,7 @@ def test_bytes_are_the_same_when_rows_files_and_threads_differ(tmp_path: Path) -
         shuffled[source] = pads.dataset(folder, format="ipc", schema=table.schema)
     (tmp_path / "shuffled").mkdir()
     other = evaluate(resolve(ENVIRONMENT, AS_OF), shuffled, AS_OF, tmp_path / "shuffled", threads=1)
-    for one, two in zip(straight.artefacts, other.artefacts, strict=True):
-        assert one.path.read_bytes() == two.path.read_bytes()
-        assert one.rows_sha256 == two.rows_sha256
+    assert straight.artefacts == other.artefacts
 
 
 def test_rows_digest_differs_when_one_score_differs(tmp_path: Path) -> None:
@@ -174,7 +176,8 @@ def test_batches_are_even_when_the_engine_s_own_are_not(tmp_path: Path) -> None:
     schema = pa.schema([("n", pa.int64())])
     sizes = [1, BATCH_ROWS * 2 + 7, 3, BATCH_ROWS - 4]
     batches = [pa.record_batch([pa.array(range(size), pa.int64())], schema=schema) for size in sizes]
-    rows = write_artefact(tmp_path / "x.arrow", schema, iter(batches))
+    rows, buckets = write_artefact(tmp_path / "x.arrow", schema, iter(batches))
     with pa.ipc.open_file(tmp_path / "x.arrow") as reader:
         found = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
+    assert set(buckets) == {0}
     assert (rows, found) == (sum(sizes), [BATCH_ROWS] * 3 + [7])
