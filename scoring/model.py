@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -38,6 +38,8 @@ from scoring.quantities import Days, Factor, Frozen, Months, Points
 from scoring.tables import Effective, Letter, Status
 
 SubjectType = Literal["enterprise", "natural_person", "social_organization", "public_institution", "government_agency"]
+#: Subject type → the domain of our own evaluation of its public credit (facts §1).
+PUBLIC_CREDIT_DOMAINS: Final[Mapping[str, str]] = {kind: f"public_credit_{kind}" for kind in get_args(SubjectType)}
 IndicatorId = Annotated[str, Field(pattern=r"^(IND\d{4}|[a-z][a-z0-9_]{2,39})$")]
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")]
 Basis = Annotated[tuple[Text, ...], Field(min_length=1)]
