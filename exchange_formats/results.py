@@ -135,6 +135,9 @@ WARNINGS: Final = pa.schema(
         #: Records behind it at as_of; 0 where the score itself is the trigger.
         _required("records", pa.int64()),
         pa.field("dataset", pa.string()),
+        #: The newest trigger: only a newer one raises a warning again that is over.
+        pa.field("last_triggered_on", pa.date32()),
+        _required("last_trigger", pa.string()),
     ]
 )
 

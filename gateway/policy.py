@@ -188,7 +188,7 @@ class _Writer:
     def warnings(self) -> Iterator[str]:
         warnings = self.resolved.warnings
         yield from table(
-            ("等级", "触发条件"), ((str(warnings.levels[rule.level]), rule.title) for rule in warnings.rules)
+            ("等级", "触发条件"), ((warnings.levels[rule.level].title, rule.title) for rule in warnings.rules)
         )
         yield ""
         yield f"预警等级和触发条件{_mark(warnings.status) or '依本制度'}。"

@@ -130,7 +130,7 @@ class _Speaker:
         rules = {rule.id: rule for rule in self.resolved.warnings.rules}
         for warning in self.standing:
             rule = rules[warning.rule]
-            level = self.resolved.warnings.levels[rule.level] if self.language == "zh" else rule.level
+            level = self.resolved.warnings.levels[rule.level].title if self.language == "zh" else rule.level
             since = ""
             if warning.triggered_on:
                 since = f" ({self.words.since.format(day=warning.triggered_on, n=warning.records)})"

@@ -24,7 +24,8 @@ from scoring.model import (
     PublicCreditDimension,
 )
 from scoring.table_library import TABLES, Tables, load_tables
-from scoring.tables import Measures, Publicity, Severity, TableKind, WarningTable
+from scoring.tables import Measures, Publicity, Severity, TableKind
+from scoring.warning_tables import WarningTable
 
 MODELS = Path(__file__).parent / "models"
 TOTAL = Decimal(1000)

@@ -11,7 +11,7 @@ from exchange_formats.datasets import Dataset, load_catalogue
 from scoring.grammar import Counts
 from scoring.model import Indicator, Override
 from scoring.resolution import ResolvedModel
-from scoring.tables import WarningRule
+from scoring.warning_tables import WarningRule
 
 Part = Literal["public_credit", "indicators", "overrides", "warnings", "measures", "subjects"]
 #: What the platform's result is read for.
@@ -80,13 +80,8 @@ def _read_part(resolved: ResolvedModel, name: str, one: Indicator | Override) ->
 
 
 def _read_rule(resolved: ResolvedModel, rule: WarningRule) -> Iterator[Reading]:
-    if rule.deadline:
-        missed = rule.deadline
-        yield _build(
-            resolved, missed.counts, "warnings", rule.id, rule.title, rule.title_en, (), (missed.due, missed.done)
-        )
-    elif rule.counts:
-        yield _build(resolved, rule.counts, "warnings", rule.id, rule.title, rule.title_en, ())
+    if rule.counted:
+        yield _build(resolved, rule.counted, "warnings", rule.id, rule.title, rule.title_en, (), rule.columns)
     else:
         yield Reading("warnings", rule.id, rule.title, rule.title_en)
 

@@ -231,8 +231,8 @@ def _needed(plan: Plan, source: str) -> set[str]:
     needed |= {counts.valid_until for counts in texts if counts.valid_until}
     needed |= set(_worth_columns(plan, source)) | set(_STATES) | set(_OBJECTION)
     for rule in plan.resolved.warnings.rules:
-        if rule.deadline and plan.resolved.source(rule.deadline.counts) == source:
-            needed |= {rule.deadline.due, rule.deadline.done}
+        if rule.counted and plan.resolved.source(rule.counted) == source:
+            needed |= set(rule.columns)
     if has_tier(source):
         rows = plan.resolved.severity.rows
         needed |= {column.name for row in rows for column in condition(source, row.when).find_all(exp.Column)}

@@ -22,7 +22,9 @@ from scoring.model import (
 )
 from scoring.quantities import Frozen
 from scoring.table_library import TABLES, Tables, load_tables
-from scoring.tables import Bands, Decay, Decree, Measures, Publicity, Severity, WarningTable
+from scoring.tables import Bands, Decay, Decree, Measures, Publicity, Severity
+from scoring.warning_tables import WarningTable
+from scoring.working_days import HolidayTable, WorkingCalendar, build_calendar
 
 #: The version of what is computed; it is part of every run's id and changes when any result could.
 SEMANTICS: Final = "1"
@@ -38,6 +40,8 @@ class ResolvedModel(Frozen):
     decree: Decree
     severity: Severity
     warnings: WarningTable
+    #: Of the day and the year after it: what working days are counted by.
+    calendar: WorkingCalendar
     measures: Measures
 
     @cached_property
@@ -118,6 +122,7 @@ def resolve(model: Model, as_of: date, tables: Tables | None = None) -> Resolved
             f"模型 {model.name} 在 {as_of} 未生效 / model {model.name} is not in force on {as_of}",
             hint=f"in force from {model.effective.from_}" + (f" to {model.effective.to}" if model.effective.to else ""),
         )
+    warnings = library.in_force("warnings", model.warnings, WarningTable, as_of)
     publicity = library.in_force("publicity", model.publicity, Publicity, as_of)
     return ResolvedModel(
         model=model.model_copy(update={"examples": ()}),
@@ -126,7 +131,8 @@ def resolve(model: Model, as_of: date, tables: Tables | None = None) -> Resolved
         publicity=publicity,
         decree=publicity.decree(as_of),
         severity=library.in_force("severity", model.severity, Severity, as_of),
-        warnings=library.in_force("warnings", model.warnings, WarningTable, as_of),
+        warnings=warnings,
+        calendar=build_calendar(library.in_force("holidays", warnings.holidays, HolidayTable, as_of), as_of),
         measures=library.in_force("measures", model.measures, Measures, as_of),
     )
 

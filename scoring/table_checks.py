@@ -9,7 +9,9 @@ from exchange_formats.documents import Document
 from exchange_formats.errors import Problem
 from scoring.checks import check_condition, check_counts
 from scoring.grammar import dataset_columns
-from scoring.tables import Band, Bands, Decay, Measures, Publicity, Severity, Table, WarningTable
+from scoring.tables import Band, Bands, Decay, Measures, Publicity, Severity, Table
+from scoring.warning_tables import WarningTable, check_warnings
+from scoring.working_days import HolidayTable, check_holidays
 
 
 def check_table(document: Document[Any], table: Table, stem: str) -> Iterator[Problem]:
@@ -25,7 +27,9 @@ def check_table(document: Document[Any], table: Table, stem: str) -> Iterator[Pr
     elif isinstance(table, Measures):
         yield from _check_measures(document, table)
     elif isinstance(table, WarningTable):
-        yield from _check_warnings(document, table)
+        yield from check_warnings(document, table)
+    elif isinstance(table, HolidayTable):
+        yield from check_holidays(document, table)
     elif isinstance(table, Publicity):
         yield from _check_decrees(document, table)
 
@@ -113,26 +117,3 @@ def _check_measures(document: Document[Any], table: Measures) -> Iterator[Proble
         yield from check_counts(document, rule.counts, ("never_skip", name, "counts"))
     if table.severe_list:
         yield from check_counts(document, table.severe_list, ("severe_list",))
-
-
-def _check_warnings(document: Document[Any], table: WarningTable) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, rule in enumerate(table.rules):
-        path: tuple[str | int, ...] = ("rules", index)
-        if rule.id in seen:
-            yield document.problem((*path, "id"), "the id is used twice", got=rule.id)
-        seen.add(rule.id)
-        if rule.level not in table.levels:
-            yield document.problem(
-                (*path, "level"), "there is no such level", expected=", ".join(table.levels), got=rule.level
-            )
-        if rule.counts:
-            yield from check_counts(document, rule.counts, (*path, "counts"))
-            if rule.counts.wild:
-                yield document.problem((*path, "counts", "dataset"), "a warning counts one department's dataset")
-        if rule.deadline:
-            yield from check_counts(document, rule.deadline.counts, (*path, "deadline", "counts"))
-            columns = dataset_columns(rule.deadline.counts.dataset)
-            for key, name in (("due", rule.deadline.due), ("done", rule.deadline.done)):
-                if columns and columns.get(name) != "date":
-                    yield document.problem((*path, "deadline", key), "not a date column of the dataset", got=name)

@@ -13,7 +13,9 @@ from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
 from scoring.checks import check_succession
 from scoring.table_checks import check_table
-from scoring.tables import Bands, Decay, Measures, Publicity, Severity, Table, TableKind, WarningTable
+from scoring.tables import Bands, Decay, Measures, Publicity, Severity, Table, TableKind
+from scoring.warning_tables import WarningTable
+from scoring.working_days import HolidayTable
 
 TABLES = Path(__file__).parent / "tables"
 T = TypeVar("T", bound=Table)
@@ -24,6 +26,7 @@ _SCHEMAS: Mapping[TableKind, type[Table]] = {
     "publicity": Publicity,
     "severity": Severity,
     "warnings": WarningTable,
+    "holidays": HolidayTable,
     "measures": Measures,
 }
 

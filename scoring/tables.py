@@ -1,4 +1,4 @@
-"""Shared tables that models name: bands, decay, publicity, severity, warnings, measures.
+"""Shared tables that models name: bands, decay, publicity, severity, warnings, holidays, measures.
 
 ``scoring/tables/<kind>/<id>@<version>.yaml``. Every number here that is not law is marked
 ``status: assumption`` and stays in its file, versioned, with the dates it is in force
@@ -8,12 +8,12 @@ force on the day that is scored is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from exchange_formats.datasets import Identifier
 from exchange_formats.errors import ConfigurationError
@@ -22,7 +22,7 @@ from scoring.quantities import Days, Factor, Frozen, Months, Points
 
 Status = Literal["official", "assumption"]
 Letter = Literal["A", "B", "C", "D", "E"]
-TableKind = Literal["bands", "decay", "publicity", "severity", "warnings", "measures"]
+TableKind = Literal["bands", "decay", "publicity", "severity", "warnings", "holidays", "measures"]
 
 
 class Effective(Frozen):
@@ -137,50 +137,6 @@ class Severity(Table):
     """Penalty kind and amount → points and tier; the last row takes what is left."""
 
     rows: Annotated[tuple[SeverityRow, ...], Field(min_length=1)]
-
-
-class DeadlineMissed(Frozen):
-    """A date that passed without the other date being reached."""
-
-    counts: Counts
-    due: str
-    done: str
-
-
-class WarningRule(Frozen):
-    """One warning. Exactly one of ``counts`` (records), ``deadline`` (a missed date) and ``near_band`` (the score)."""
-
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")]
-    level: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
-    title: Text
-    title_en: Text
-    counts: Counts | None = None
-    #: counting: records that count; listed: entries in force.
-    state: Literal["counting", "listed", "any"] = "counting"
-    at_least: Annotated[int, Field(ge=1)] = 1
-    within: Days | None = None
-    deadline: DeadlineMissed | None = None
-    near_band: Points | None = None
-
-    @model_validator(mode="after")
-    def _check_trigger(self) -> Self:
-        if sum(trigger is not None for trigger in (self.counts, self.deadline, self.near_band)) != 1:
-            raise ValueError("a rule has exactly one of counts, deadline, near_band")
-        if self.counts and self.state != "listed" and self.within is None:
-            raise ValueError("a rule that counts records says within how many days")
-        return self
-
-
-class WarningTable(Table):
-    """The warnings of a domain; levels are its own words."""
-
-    levels: Mapping[str, Text]
-    rules: Annotated[tuple[WarningRule, ...], Field(min_length=1)]
-
-    def counts(self) -> Iterator[Counts]:
-        """Everything the rules count."""
-        for rule in self.rules:
-            yield from [rule.counts] if rule.counts else [rule.deadline.counts] if rule.deadline else []
 
 
 class Measure(Frozen):

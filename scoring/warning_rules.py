@@ -1,4 +1,4 @@
-"""Warnings that stand at as_of and need no earlier run (semantics §4, facts §4).
+"""Warnings that stand at as_of and need no earlier run (semantics §4, facts §4): what the warning log starts from.
 
 A counting rule: a record *triggers* on the first day it counts (a penalty: the day it
 became final) when ``at_least`` records of the rule, itself included, did so within the
@@ -15,8 +15,8 @@ from scoring.grammar import Counts
 from scoring.plan import Plan, condition, dataset_of, relation
 from scoring.quantities import centi, days_before
 from scoring.records import counting_states, has_tier, severity_row
-from scoring.tables import WarningRule
 from scoring.trees import Row, all_of, any_of, choose, column, day, fill, integer, null, text, union
+from scoring.warning_tables import DeadlineMissed, Expiring, WarningRule
 
 
 def standing_warnings(plan: Plan) -> exp.Query:
@@ -33,8 +33,9 @@ def standing_warnings(plan: Plan) -> exp.Query:
     ]
     return fill(
         "SELECT s.subject_ref AS subject_ref, subject_type, subject_name, individual_business, city_code, "
-        "$rule AS rule, $level AS level, triggered_on, first_trigger, records, dataset "
-        "FROM standing AS w JOIN subjects AS s ON s.subject_ref = w.subject_ref ORDER BY s.subject_ref, rule_number",
+        "$rule AS rule, $level AS level, triggered_on, first_trigger, records, dataset, "
+        "last_triggered_on, last_trigger FROM standing AS w JOIN subjects AS s ON s.subject_ref = w.subject_ref "
+        "ORDER BY s.subject_ref, rule_number",
         {"standing": whole},
         rule=choose([(holds, text(rule.id)) for holds, rule in rules], null("VARCHAR")),
         level=choose([(holds, text(rule.level)) for holds, rule in rules], null("VARCHAR")),
@@ -43,18 +44,21 @@ def standing_warnings(plan: Plan) -> exp.Query:
 
 _NOTHING = (
     "SELECT subject_ref, CAST(0 AS INTEGER) AS rule_number, CAST(NULL AS DATE) AS triggered_on, "
-    "'' AS first_trigger, CAST(0 AS BIGINT) AS records, '' AS dataset FROM subjects WHERE FALSE"
+    "'' AS first_trigger, CAST(0 AS BIGINT) AS records, '' AS dataset, CAST(NULL AS DATE) AS last_triggered_on, "
+    "'' AS last_trigger FROM subjects WHERE FALSE"
 )
 
 
 def _rule(plan: Plan, rule: WarningRule, number: Row) -> list[exp.Query]:
     if rule.near_band is not None:
         return [_near_band(plan, centi(rule.near_band), number)]
-    counts = rule.counts or (rule.deadline.counts if rule.deadline else None)
+    counts = rule.counted
     if counts is None or not plan.inputs(plan.resolved.source(counts)):
         return []
     if rule.deadline:
-        return [_overdue(plan, rule, counts, number)]
+        return [_overdue(plan, rule.deadline, number)]
+    if rule.expiring:
+        return [_expiring(plan, rule.expiring, number)]
     if rule.state == "listed":
         return [_listed(plan, counts, number)]
     return [_counted(plan, rule, counts, number)]
@@ -69,7 +73,8 @@ def _near_band(plan: Plan, margin: int, number: Row) -> exp.Query:
     ]
     return fill(
         "SELECT subject_ref, $number AS rule_number, CAST(NULL AS DATE) AS triggered_on, "
-        "concat('band:', grade) AS first_trigger, CAST(0 AS BIGINT) AS records, CAST(NULL AS VARCHAR) AS dataset "
+        "concat('band:', grade) AS first_trigger, CAST(0 AS BIGINT) AS records, CAST(NULL AS VARCHAR) AS dataset, "
+        "CAST(NULL AS DATE) AS last_triggered_on, concat('band:', grade) AS last_trigger "
         "FROM graded WHERE grade = computed_grade AND $near",
         number=number,
         near=exp.paren(any_of(near)),
@@ -87,34 +92,65 @@ def _listed(plan: Plan, counts: Counts, number: Row) -> exp.Query:
     return _earliest(found, source, number)
 
 
-def _overdue(plan: Plan, rule: WarningRule, counts: Counts, number: Row) -> exp.Query:
+def _overdue(plan: Plan, missed: DeadlineMissed, number: Row) -> exp.Query:
     """A date passed and what it was for is not done; within lookback, and not repaired."""
+    counts = missed.counts
     source = plan.resolved.source(counts)
-    as_of = day(plan.as_of)
-    done = column(rule.deadline.done if rule.deadline else "")
+    due, done = column(missed.due), column(missed.done)
     conditions = [
         condition(source, counts.where),
-        column("event_on").between(day(plan.since(counts.lookback or plan.resolved.model.lookback)), as_of),
-        column(rule.deadline.due if rule.deadline else "") < as_of,
-        any_of([done.is_(exp.null()), done > as_of]),
+        column("event_on").between(day(plan.since(counts.lookback or plan.resolved.model.lookback)), day(plan.as_of)),
+        due < day(plan.as_of),
+        any_of([done.is_(exp.null()), done > day(plan.as_of)]),
+        _unrepaired(plan, source),
     ]
-    if "repaired_on" in dataset_of(source).columns:
-        conditions.append(any_of([column("repaired_on").is_(exp.null()), column("repaired_on") > as_of]))
     found = fill(
         "SELECT subject_ref, record_id, $due AS trigger_on FROM latest WHERE $holds",
         {"latest": relation("latest", source)},
-        due=column(rule.deadline.due if rule.deadline else ""),
+        due=due,
         holds=all_of(conditions),
     )
     return _earliest(found, source, number)
 
 
+def _expiring(plan: Plan, ending: Expiring, number: Row) -> exp.Query:
+    """The last record of its kind ends within the window ahead; it triggers on the first day of that window."""
+    counts = ending.counts
+    source = plan.resolved.source(counts)
+    until = column(ending.valid_until)
+    ahead = days_before(plan.as_of, -ending.within)
+    found = fill(
+        "SELECT subject_ref, record_id, CAST($until - INTERVAL $days DAY AS DATE) AS trigger_on FROM ("
+        "SELECT *, max($until) OVER (PARTITION BY subject_ref, $per) AS last_until FROM latest "
+        "WHERE event_on <= $as_of AND $where AND NOT $until IS NULL) AS held "
+        "WHERE $until = last_until AND $until BETWEEN $as_of AND $ahead",
+        {"latest": relation("latest", source)},
+        until=until,
+        days=exp.Literal.number(ending.within),
+        per=column(ending.per) if ending.per else text(""),
+        where=all_of([condition(source, counts.where), _unrepaired(plan, source)]),
+        as_of=day(plan.as_of),
+        ahead=day(ahead),
+    )
+    return _earliest(found, source, number)
+
+
+def _unrepaired(plan: Plan, source: str) -> Row:
+    if "repaired_on" not in dataset_of(source).columns:
+        return exp.true()
+    return any_of([column("repaired_on").is_(exp.null()), column("repaired_on") > day(plan.as_of)])
+
+
 def _earliest(found: exp.Query, source: str, number: Row) -> exp.Query:
     return fill(
         "SELECT subject_ref, $number AS rule_number, trigger_on AS triggered_on, record_id AS first_trigger, "
-        "records, $dataset AS dataset FROM ("
+        "records, $dataset AS dataset, last_triggered_on, last_trigger FROM ("
         "SELECT *, count(*) OVER (PARTITION BY subject_ref) AS records, row_number() OVER "
-        "(PARTITION BY subject_ref ORDER BY trigger_on, record_id) AS place FROM found) AS sorted WHERE place = 1",
+        "(PARTITION BY subject_ref ORDER BY trigger_on, record_id) AS place, "
+        "first_value(trigger_on) OVER (PARTITION BY subject_ref ORDER BY trigger_on DESC, record_id DESC) "
+        "AS last_triggered_on, "
+        "first_value(record_id) OVER (PARTITION BY subject_ref ORDER BY trigger_on DESC, record_id DESC) "
+        "AS last_trigger FROM found) AS sorted WHERE place = 1",
         {"found": found},
         number=number,
         dataset=text(source),
@@ -138,11 +174,14 @@ def _counted(plan: Plan, rule: WarningRule, counts: Counts, number: Row) -> exp.
         stopped=exp.paren(choose(stopped, exp.false())),
     )
     return fill(
-        "SELECT subject_ref, $number AS rule_number, triggered_on, first_trigger, records, $dataset AS dataset FROM ("
-        "SELECT subject_ref, trigger_on AS triggered_on, record_id AS first_trigger, last_on, records, "
+        "SELECT subject_ref, $number AS rule_number, triggered_on, first_trigger, records, $dataset AS dataset, "
+        "last_on AS last_triggered_on, last_trigger FROM ("
+        "SELECT subject_ref, trigger_on AS triggered_on, record_id AS first_trigger, last_on, last_trigger, records, "
         "row_number() OVER (PARTITION BY subject_ref ORDER BY trigger_on DESC, record_id DESC) AS place FROM ("
         "SELECT *, lag(trigger_on) OVER (PARTITION BY subject_ref ORDER BY trigger_on, record_id) AS before_on, "
-        "max(trigger_on) OVER (PARTITION BY subject_ref) AS last_on FROM ("
+        "max(trigger_on) OVER (PARTITION BY subject_ref) AS last_on, "
+        "first_value(record_id) OVER (PARTITION BY subject_ref ORDER BY trigger_on DESC, record_id DESC) "
+        "AS last_trigger FROM ("
         "SELECT *, lag(trigger_on, $behind) OVER (PARTITION BY subject_ref ORDER BY trigger_on, record_id) AS nth_on, "
         "sum(CASE WHEN trigger_on >= $since THEN 1 ELSE 0 END) OVER (PARTITION BY subject_ref) AS records "
         "FROM hits) AS counted WHERE date_diff('day', nth_on, trigger_on) <= $window) AS triggers "

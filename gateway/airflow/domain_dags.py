@@ -22,7 +22,8 @@ from gateway.airflow.tasks import publish, score
 from scoring.grammar import Counts
 from scoring.library import Models
 from scoring.model import Indicator, Model, Override, PublicCreditDimension
-from scoring.tables import Measures, WarningTable
+from scoring.tables import Measures
+from scoring.warning_tables import WarningTable
 
 _SWEEP_MINUTES = 15
 

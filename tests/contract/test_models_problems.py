@@ -73,8 +73,8 @@ def spoil(tmp_path: Path) -> Spoil:
         ("state: listed", "state: counting", "state must be listed"),
         (
             "required: [profile, ",
-            "required: [profile, licence, ",
-            "required[1]: the model reads no such dataset; got licence",
+            "required: [profile, commitment, ",
+            "required[1]: the model reads no such dataset; got commitment",
         ),
         ("required: [profile, ", "required: [profile, permits, ", "no such dataset in the catalogue; got permits"),
         (

@@ -25,7 +25,8 @@ from scoring.library import load_models
 from scoring.model import Indicator, Override
 from scoring.plan import Plan
 from scoring.reading import list_readings
-from scoring.tables import Measure, WarningRule
+from scoring.tables import Measure
+from scoring.warning_tables import WarningRule
 
 ON = date(2026, 6, 30)
 DOMAINS = ("enterprise_credit_risk", "enterprise_environment", "work_safety")
