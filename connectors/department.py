@@ -443,6 +443,8 @@ def _check_participant(document: Document[Department], department: Department) -
             expected = f"one of {', '.join(map(str, known))}"
             at = ("subscribes", "versions", noun)
             found.append(document.problem(at, "no such version of its messages", expected=expected, got=str(version)))
-    if department.kind == "platform" and department.domains:
-        found.append(document.problem(("domains",), "a platform scores no domain of its own", hint="remove it"))
+    for index, domain in enumerate(department.domains):
+        if department.kind == "platform" and not domain.startswith("public_credit_"):
+            what, hint = "a platform scores no industry", "only the domains public_credit_* are its own"
+            found.append(document.problem(("domains", index), what, got=domain, hint=hint))
     return found
