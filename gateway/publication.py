@@ -13,7 +13,6 @@ are sent again under the same ids, until the receipt is stored.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -28,14 +27,12 @@ from exchange_formats.digests import digest_bytes
 from exchange_formats.errors import FatalError
 from exchange_formats.keys import domain_prefix, plan_key, published_prefix, receipt_key
 from exchange_formats.manifests import RunManifest
-from exchange_formats.messages import CLEARED, EVALUATED, RAISED, WITHDRAWN, OutgoingMessage, RunData
+from exchange_formats.messages import OutgoingMessage, RunData
 from exchange_formats.messages.versions import ServedVersions
 from exchange_formats.publications import Plan, Receipt, Totals
-from gateway.artefacts import open_artefact
-from gateway.changes import RunFiles, compare_runs
 from gateway.locks import work_alone
 from gateway.message_spool import MessageSpool
-from gateway.wording import read_wording
+from gateway.rendering import describe_run, render_changes
 
 _DOCUMENT = re.compile(r"/run=([0-9a-f]{32})/(plan|receipt)\.json$")
 
@@ -187,20 +184,9 @@ class _Job:
         if before is not None and before.run_id not in runs:
             raise FatalError(f"基线运行缺失 the baseline run is missing in the lake: {before.run_id}")
         baseline = runs[before.run_id] if before else None
-        with tempfile.TemporaryDirectory(dir=spool, prefix="publish-") as folder:
-            old = _open(self.lake, baseline) if baseline else None
-            wording = read_wording(self.lake, self.run)
-            with (Path(folder) / "messages").open("w+b") as file:
-                spooled = MessageSpool(self.run.domain, file, self.served)
-                with compare_runs(_open(self.lake, self.run), old, wording, Path(folder)) as changes:
-                    if not self.correction:
-                        spooled.add_escalations(changes.escalated())
-                        spooled.add_warnings(RAISED, changes.raised())
-                        spooled.add_updates(changes.updated())
-                        spooled.add_warnings(CLEARED, changes.cleared())
-                    spooled.add_grades(EVALUATED, changes.grades())
-                    spooled.add_grades(WITHDRAWN, changes.withdrawn())
-                yield spooled
+        served, correction = self.served, self.correction
+        with render_changes(self.lake, self.run, baseline, spool, served=served, correction=correction) as spooled:
+            yield spooled
 
     def send(
         self, spooled: MessageSpool, stored: Plan | None, open_publisher: OpenPublisher, progress: ReportProgress | None
@@ -269,17 +255,7 @@ class _Job:
         return receipt
 
     def _run_data(self, sequence: int) -> RunData:
-        run = self.run
-        return RunData(
-            domain=run.domain,
-            model=run.model,
-            model_sha256=run.model_sha256,
-            as_of=run.as_of,
-            run_id=run.run_id,
-            manifest_sha256=run.sha256,
-            sequence=sequence,
-            correction=self.correction,
-        )
+        return describe_run(self.run, sequence, correction=self.correction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +314,3 @@ def _read_ledger(lake: Lake, domain: str) -> _Ledger:
         except ValidationError as error:
             raise FatalError(f"发布记录不可读 a plan or receipt cannot be read: {domain} run {run_id}") from error
     return _Ledger(tuple(sorted(receipts, key=lambda receipt: receipt.number)), plans)
-
-
-def _open(lake: Lake, run: RunManifest) -> RunFiles:
-    return RunFiles(open_artefact(lake, run, "grades"), open_artefact(lake, run, "warnings"))
