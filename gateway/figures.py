@@ -18,7 +18,7 @@ from exchange_formats.errors import SkippableError
 from exchange_formats.keys import outcomes_prefix, receipt_key
 from exchange_formats.manifests import Counts, Outcome, RunManifest
 from exchange_formats.publications import Receipt
-from gateway.explaining import newest_run
+from gateway.runs import newest_run
 from scoring.model import Model
 
 

@@ -6,7 +6,7 @@ what a comparison shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date
 from typing import Final
@@ -36,12 +36,12 @@ _AMOUNT: Final = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(万|亿)?"
 _FOREIGN: Final = "美元|港元|港币|欧元|日元|英镑"
 
 
-def read_traits(grades: pads.Dataset, profiles: pads.Dataset, as_of: date) -> pa.Table:
+def read_traits(grades: pads.Dataset, profiles: Sequence[pads.Dataset], as_of: date) -> pa.Table:
     """TRAITS of every graded subject, from its newest profile; null where the profile does not say."""
     cities = load_catalogue()["profile"].columns["city_code"].codes or {}
     with closing(duckdb.connect()) as connection:
         connection.register("grades", grades)
-        connection.register("landed", profiles)
+        connection.register("landed", pads.dataset(list(profiles)))
         connection.register("cities", _name(cities))
         connection.register("types", _name(_TYPES))
         connection.execute(_MEASURED, {"amount": _AMOUNT, "foreign": _FOREIGN})

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
 from connectors.lake import Lake
-from exchange_formats.errors import FatalError
-from exchange_formats.keys import run_prefix
 from exchange_formats.manifests import RunManifest
-from exchange_formats.results import MODEL_FILE
 from gateway.changes import Titled, Wording
-from scoring.resolution import ResolvedModel, read_resolved
+from gateway.runs import read_model
+from scoring.resolution import ResolvedModel
 
 
 def read_wording(lake: Lake, run: RunManifest) -> Wording:
@@ -19,12 +15,7 @@ def read_wording(lake: Lake, run: RunManifest) -> Wording:
     Raises:
         FatalError: the model is missing, unreadable, or not what the manifest says.
     """
-    path = lake.fetch(run_prefix(run.domain, run.as_of, run.run_id) + MODEL_FILE, run.model_sha256)
-    try:
-        return describe_model(read_resolved(path.read_bytes()))
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise FatalError(f"模型不可读 the model of run {run.run_id} cannot be read: {where}") from error
+    return describe_model(read_model(lake, run))
 
 
 def describe_model(resolved: ResolvedModel) -> Wording:

@@ -174,8 +174,11 @@ def compare_findings(old: Findings, new: Findings, traits: pa.Table, *, movers: 
             "(SELECT count(*) FROM old_grades) - (SELECT count(*) FROM pairs), "
             "(SELECT count(*) FROM new_grades) - (SELECT count(*) FROM pairs)"
         ).fetchall()[0]
+        both, only_old, only_new = counted
         return Comparison(
-            *counted,
+            subjects=both,
+            only_old=only_old,
+            only_new=only_new,
             moves=_read_moves(connection),
             bars=_read_bars(connection),
             movers=_read_movers(connection, old, new, movers),
@@ -190,8 +193,8 @@ SELECT o.subject_ref, n.subject_name, n.city_code, o.grade AS old_grade, n.grade
        o.score AS old_score, n.score AS new_score,
        CAST((n.score - o.score) * {_CENTI} AS BIGINT) AS shift,
        CASE WHEN o.grade <> 'N' AND n.grade <> 'N' THEN ascii(n.grade) - ascii(o.grade) END AS steps,
-       list_filter(n.override_reasons, one -> NOT list_contains(o.override_reasons, one)) AS gained,
-       list_filter(o.override_reasons, one -> NOT list_contains(n.override_reasons, one)) AS lost
+       list_filter(n.override_reasons, lambda one: NOT list_contains(o.override_reasons, one)) AS gained,
+       list_filter(o.override_reasons, lambda one: NOT list_contains(n.override_reasons, one)) AS lost
 FROM old_grades AS o JOIN new_grades AS n USING (subject_ref)
 """
 
@@ -235,12 +238,18 @@ def _read_movers(connection: duckdb.DuckDBPyConnection, old: Findings, new: Find
     before, after = (_sum_evidence(findings.evidence, chosen) for findings in (old, new))
     return tuple(
         Mover(
-            *row[:7],
-            overrides_gained=tuple(row[7]),
-            overrides_lost=tuple(row[8]),
-            contributions=_contribute(before.get(row[0], {}), after.get(row[0], {})),
+            subject_ref=subject,
+            subject_name=name,
+            city_code=city,
+            old_grade=old_grade,
+            new_grade=new_grade,
+            old_score=old_score,
+            new_score=new_score,
+            overrides_gained=tuple(gained),
+            overrides_lost=tuple(lost),
+            contributions=_contribute(before.get(subject, {}), after.get(subject, {})),
         )
-        for row in rows
+        for subject, name, city, old_grade, new_grade, old_score, new_score, gained, lost in rows
     )
 
 
@@ -274,9 +283,21 @@ def _read_groups(connection: duckdb.DuckDBPyConnection, attribute: Attribute) ->
         "CAST(sum(shift) AS BIGINT), count(shift) "
         "FROM pairs LEFT JOIN traits AS t USING (subject_ref) GROUP BY value ORDER BY subjects DESC, value NULLS LAST"
     )
-    for *figures, shift, scored in connection.sql(query).fetchall():
-        mean = (Decimal(shift) / _CENTI / scored).quantize(Decimal("0.01"), ROUND_HALF_UP) if scored else None
-        yield Group(attribute, *figures, mean_shift=mean)
+    for value, subjects, good_old, good_new, worst_old, worst_new, up, down, shift, scored in connection.sql(
+        query
+    ).fetchall():
+        yield Group(
+            attribute=attribute,
+            value=value,
+            subjects=subjects,
+            good_old=good_old,
+            good_new=good_new,
+            worst_old=worst_old,
+            worst_new=worst_new,
+            up=up,
+            down=down,
+            mean_shift=(Decimal(shift) / _CENTI / scored).quantize(Decimal("0.01"), ROUND_HALF_UP) if scored else None,
+        )
 
 
 def _share(part: int, whole: int) -> Decimal:

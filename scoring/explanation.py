@@ -6,27 +6,46 @@ published, not what would be computed today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
 from exchange_formats.datasets import load_catalogue
 from scoring.findings import EvidenceFinding, SubjectFindings
 from scoring.model import ComplianceDimension, Indicator, PublicCreditDimension
+from scoring.outlook import Outlook, Prospect, RecordChange
 from scoring.quantities import show_plain
 from scoring.resolution import ResolvedModel
 from scoring.wording import WORDS, Language, Words
 
 
-def explain(resolved: ResolvedModel, findings: SubjectFindings, as_of: date, language: Language = "zh") -> str:
-    """The whole explanation of one subject's grade, as plain text."""
-    speaker = _Speaker(resolved, findings, as_of, language)
+def explain(
+    resolved: ResolvedModel,
+    findings: SubjectFindings,
+    as_of: date,
+    language: Language = "zh",
+    *,
+    outlook: Outlook | None = None,
+    documents: Mapping[str, str] | None = None,
+) -> str:
+    """The whole explanation of one subject's grade, as plain text.
+
+    Args:
+        resolved: the model of the run.
+        findings: what the run said of the subject.
+        as_of: the day of the run.
+        language: Chinese or English.
+        outlook: what would change the grade; left out where nobody asked.
+        documents: record id → the number by which the subject knows the record; its id stands in for one without.
+    """
+    speaker = _Speaker(resolved, findings, as_of, language, documents or {})
     sections = [
         speaker.composition(),
         speaker.left_out(),
         speaker.overrides(),
         speaker.measures(),
         speaker.warnings(),
+        speaker.outlook(outlook) if outlook else (),
         speaker.notes(),
     ]
     said = ["\n".join(lines) for section in sections if (lines := list(section))]
@@ -37,13 +56,21 @@ def explain(resolved: ResolvedModel, findings: SubjectFindings, as_of: date, lan
 class _Speaker:
     """One explanation under way."""
 
-    def __init__(self, resolved: ResolvedModel, findings: SubjectFindings, as_of: date, language: Language) -> None:
+    def __init__(
+        self,
+        resolved: ResolvedModel,
+        findings: SubjectFindings,
+        as_of: date,
+        language: Language,
+        documents: Mapping[str, str],
+    ) -> None:
         self.resolved = resolved
         self.grade = findings.grade
         self.evidence = findings.evidence
         self.standing = findings.warnings
         self.as_of = as_of
         self.language = language
+        self.documents = documents
         self.words: Words = WORDS[language]
 
     def head(self) -> Iterator[str]:
@@ -136,6 +163,25 @@ class _Speaker:
                 since = f" ({self.words.since.format(day=warning.triggered_on, n=warning.records)})"
             yield f"  {level}: {self._say(rule)}{since}"
 
+    def outlook(self, outlook: Outlook) -> Iterator[str]:
+        words = self.words
+        yield words.outlook
+        if outlook.missing:
+            grade, points = outlook.missing
+            yield "  " + words.missing.format(grade=grade, points=_points(points))
+        yield "  " + words.standing_if
+        first = (outlook.next_change,) if outlook.next_change and outlook.next_change not in outlook.grades else ()
+        for prospect in (*first, *outlook.grades):
+            yield "    " + words.then.format(day=prospect.day, grade=prospect.grade, score=_score(prospect))
+            yield from (f"      {self._change(one)}" for one in prospect.records)
+        if not outlook.grades:
+            yield "    " + words.no_other_grade.format(day=outlook.searched_until)
+        if outlook.repairs:
+            yield "  " + words.repair_if
+        for prospect in outlook.repairs:
+            record = "; ".join(self._changed(one) for one in prospect.records)
+            yield "    " + words.repaired_alone.format(record=record, grade=prospect.grade, score=_score(prospect))
+
     def notes(self) -> Iterator[str]:
         yield self.words.notes
         if self.grade.not_collected:
@@ -167,14 +213,29 @@ class _Speaker:
         return " × ".join(factors)
 
     def _record(self, row: EvidenceFinding) -> str:
-        dataset = load_catalogue().get((row.dataset or "").rpartition("/")[2])
-        title = (dataset.title if self.language == "zh" else dataset.title_en) if dataset else row.dataset
         objection = f" ({self.words.objection})" if row.under_objection else ""
-        return f"{row.event_on} {title} {row.record_id} [{self.words.batch} {(row.batch_id or '')[:12]}]{objection}"
+        name = self._name(row.dataset or "", row.record_id or "", row.event_on)
+        return f"{name} [{self.words.batch} {(row.batch_id or '')[:12]}]{objection}"
+
+    def _name(self, source: str, record_id: str, event_on: date | None) -> str:
+        dataset = load_catalogue().get(source.rpartition("/")[2])
+        title = (dataset.title if self.language == "zh" else dataset.title_en) if dataset else source
+        return f"{event_on} {title} {self.documents.get(record_id, record_id)}"
+
+    def _change(self, change: RecordChange) -> str:
+        record = self._changed(change)
+        if change.excluded:
+            return self.words.counts_no_longer.format(record=record, why=self.words.exclusions[change.excluded])
+        if change.before == 0:
+            return self.words.counts_from_then.format(record=record, points=_signed(change.after))
+        return self.words.weighs.format(record=record, before=_signed(change.before), after=_signed(change.after))
+
+    def _changed(self, change: RecordChange) -> str:
+        return f"{change.indicator} {self._name(change.dataset, change.record_id, change.event_on)}"
 
     def _public(self, dimension: PublicCreditDimension) -> str:
-        text = self.words.neutral if self.grade.public_credit_origin == "neutral" else self.words.public
-        return text.format(
+        said = {"neutral": self.words.neutral, "own_model": self.words.own_public}
+        return said.get(self.grade.public_credit_origin, self.words.public).format(
             score=self.grade.public_credit_score,
             weight=show_plain(dimension.full / 1000),
             day=self.grade.public_credit_evaluated_on,
@@ -193,6 +254,10 @@ class _Speaker:
         names = load_catalogue()["profile"].columns["city_code"].codes or {}
         code = self.grade.city_code
         return f"{names[code]} {code}" if self.language == "zh" and code in names else code
+
+
+def _score(prospect: Prospect) -> str:
+    return "–" if prospect.score is None else str(prospect.score)
 
 
 def _points(value: Decimal) -> str:

@@ -26,6 +26,7 @@ class Words:
     total: str
     base: str
     public: str
+    own_public: str
     neutral: str
     counted: str
     basis: str
@@ -47,6 +48,16 @@ class Words:
     inspection: str
     warnings: str
     since: str
+    outlook: str
+    missing: str
+    standing_if: str
+    then: str
+    counts_no_longer: str
+    counts_from_then: str
+    weighs: str
+    no_other_grade: str
+    repair_if: str
+    repaired_alone: str
     notes: str
     not_collected: str
     assumptions: str
@@ -55,7 +66,7 @@ class Words:
 
 
 _ZH: Final = Words(
-    headings=("一、", "二、", "三、", "四、", "五、", "六、"),
+    headings=("一、", "二、", "三、", "四、", "五、", "六、", "七、"),
     as_of="评价基准日",
     subject="主体",
     individual_business="个体工商户",
@@ -67,6 +78,7 @@ _ZH: Final = Words(
     total="合计",
     base="基础分 {points}",
     public="公共信用评价 {score} 分 × {weight}, 省公共信用信息平台 {day} 评价",
+    own_public="公共信用评价 {score} 分 × {weight}, 平台没有周期内的结果, 按本系统 {day} 的评价",
     neutral="没有周期内的公共信用评价, 按中性值 {score} 分 × {weight}",
     counted="计入 {n} 条",
     basis="依据: {basis}",
@@ -88,6 +100,16 @@ _ZH: Final = Words(
     inspection="抽查比例每年 {ratio}%; 频次 {at_most}; 检查内容: {items}",
     warnings="预警",
     since="自 {day} 起, {n} 条记录",
+    outlook="怎样会变化",
+    missing="距 {grade} 级还差 {points} 分",
+    standing_if="如果没有新的记录, 公共信用得分不变:",
+    then="{day} 起 {grade} 级, 得分 {score}",
+    counts_no_longer="{record} 不再计入: {why}",
+    counts_from_then="{record} 开始计入, {points} 分",
+    weighs="{record} 由 {before} 分变为 {after} 分",
+    no_other_grade="到 {day} 为止等级不变",
+    repair_if="如果向认定单位申请并完成信用修复, 自修复之日起:",
+    repaired_alone="只修复 {record}: {grade} 级, 得分 {score}",
     notes="说明",
     not_collected="尚未归集数据的指标(没有按零处理): {names}",
     assumptions="标 [假设] 的分值和分数线不是官方标准, 版本和来源见模型 {model}",
@@ -104,7 +126,7 @@ _ZH: Final = Words(
     },
 )
 _EN: Final = Words(
-    headings=("1. ", "2. ", "3. ", "4. ", "5. ", "6. "),
+    headings=("1. ", "2. ", "3. ", "4. ", "5. ", "6. ", "7. "),
     as_of="as of",
     subject="Subject",
     individual_business="individual business",
@@ -116,6 +138,7 @@ _EN: Final = Words(
     total="Total",
     base="base {points}",
     public="public credit {score} × {weight}, evaluated by the provincial platform on {day}",
+    own_public="public credit {score} × {weight}: the platform has none within its cycle; our own evaluation of {day}",
     neutral="no public-credit result within its cycle: the neutral {score} × {weight}",
     counted="{n} counted",
     basis="basis: {basis}",
@@ -137,6 +160,16 @@ _EN: Final = Words(
     inspection="sampled at {ratio} % a year; frequency {at_most}; {items}",
     warnings="Warnings",
     since="since {day}, {n} record(s)",
+    outlook="What would change it",
+    missing="{points} points are missing to grade {grade}",
+    standing_if="If there is no new record and public credit stays as it is:",
+    then="from {day}: grade {grade}, score {score}",
+    counts_no_longer="{record} counts no longer: {why}",
+    counts_from_then="{record} begins to count, {points} points",
+    weighs="{record} goes from {before} to {after} points",
+    no_other_grade="no other grade until {day}",
+    repair_if="If repair is asked for and granted by the unit that decided, from the day of the repair:",
+    repaired_alone="only {record} repaired: grade {grade}, score {score}",
     notes="Notes",
     not_collected="indicators whose data is not collected yet (not treated as zero): {names}",
     assumptions="points and cut-offs marked [assumption] are not official; versions and sources: model {model}",

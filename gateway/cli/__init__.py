@@ -40,7 +40,9 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "purge": "purge",
         "explain": "explain",
         "describe": "describe",
+        "compare": "compare",
         "policy": "policy",
+        "plan-inspections": "plan_inspections",
         "sql": "score",
         "bus": "bus",
     }
@@ -56,7 +58,7 @@ class _LazyGroup(TyperGroup):
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         if cmd_name not in _MODULES:
             return super().get_command(ctx, cmd_name)
-        found = getattr(import_module(f"gateway.cli.{_MODULES[cmd_name]}"), cmd_name)
+        found = getattr(import_module(f"gateway.cli.{_MODULES[cmd_name]}"), cmd_name.replace("-", "_"))
         if isinstance(found, typer.Typer):
             return typer.main.get_group(found)
         holder = typer.Typer(add_completion=False)

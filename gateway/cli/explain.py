@@ -24,10 +24,24 @@ def explain(
     domain: Annotated[str, typer.Argument(help="领域 / domain id")],
     subject: Annotated[str, typer.Argument(help="统一社会信用代码 / unified social credit code")],
     lang: Annotated[ShownLanguage, typer.Option("--lang", help="语言 / language")] = ShownLanguage.zh,
+    outlook: Annotated[
+        bool,
+        typer.Option(
+            "--outlook/--no-outlook",
+            help="也说明怎样会变化、何时变化 (几秒钟) / also say what would change the grade, and when (some seconds)",
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
-    """说明一个主体的等级是怎样来的 / say why a subject has its grade."""
-    found = explain_subject(domain, subject, lake=open_workplace().lake)
+    """说明一个主体的等级是怎样来的 / say why a subject has its grade.
+
+    计入了哪些记录, 哪些没有计入及其原因, 随之采取的措施, 以及怎样会变化、何时变化。
+    What counted, what did not and why, the measures that follow, and what would change the grade and when.
+
+    例 / example: xinqiao explain enterprise_environment 91330100MA9YYYY09Q
+    """
+    workplace = open_workplace()
+    found = explain_subject(domain, subject, lake=workplace.lake, spool=workplace.spool, with_outlook=outlook)
     typer.echo(_encode(found) if as_json else found.say(lang.value), nl=as_json)
 
 
@@ -40,4 +54,5 @@ def _encode(found: Explained) -> str:
         "model": found.run.model,
         "model_sha256": found.run.model_sha256,
     }
-    return json.dumps({"run": run, **asdict(found.findings)}, ensure_ascii=False, default=str)
+    outlook = asdict(found.outlook) if found.outlook else None
+    return json.dumps({"run": run, **asdict(found.findings), "outlook": outlook}, ensure_ascii=False, default=str)

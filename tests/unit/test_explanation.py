@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from decimal import Decimal
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from exchange_formats.results import Exclusion
 from scoring.explanation import explain
+from scoring.outlook import Outlook, foresee
 from scoring.resolution import resolve
 from scoring.wording import WORDS
 from tests.scoring_cases import (
@@ -19,8 +22,11 @@ from tests.scoring_cases import (
     Cases,
     Outcome,
     complaint,
+    incident,
+    join_inputs,
     on,
     penalty,
+    score_all,
 )
 
 CASES = Cases()
@@ -120,3 +126,77 @@ def test_every_exclusion_has_words_in_both_languages() -> None:
     for words in WORDS.values():
         assert set(words.exclusions) == set(get_args(Exclusion))
         assert set(words.grades) == set("ABCDEN")
+
+
+def _foresee(**given: Any) -> Outlook:
+    subject = {"public_credit": 820} | given
+    found = score_all(ENVIRONMENT, [subject], AS_OF)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = join_inputs(ENVIRONMENT, [subject])
+        return foresee(resolve(ENVIRONMENT, AS_OF), inputs, found.grade, AS_OF, Path(folder))
+
+
+def test_next_date_is_the_day_after_publicity_when_a_general_penalty_counts() -> None:
+    outlook = _foresee(penalty=[penalty("1201", "2025-09-01")])
+    # 一般: 12 months from the instrument, the last day included; what it takes is 80 × 0.6.
+    assert outlook.missing == ("B", Decimal(2))
+    assert [(one.day, one.grade, one.score) for one in outlook.grades] == [
+        (on("2025-09-02").replace(year=2026), "B", Decimal(846))
+    ]
+    assert outlook.next_change == outlook.grades[0]
+    change = outlook.grades[0].records[0]
+    assert (change.indicator, change.before, change.after, change.excluded) == (
+        "IND1201",
+        Decimal(-48),
+        Decimal(0),
+        "publicity_ended",
+    )
+
+
+def test_fading_comes_before_the_grade_when_an_incident_grows_old() -> None:
+    outlook = _foresee(incident=[incident("2025-09-30"), incident("2026-01-31")])
+    # 150, and 150 × 1.5: the first weighs 0.6 from 1 October 2026 on.
+    assert outlook.next_change is not None
+    assert outlook.next_change.day == on("2026-10-01")
+    assert [(one.before, one.after) for one in outlook.next_change.records] == [(Decimal(-90), Decimal(-54))]
+
+
+def test_pending_penalty_is_foretold_when_it_is_not_final_yet() -> None:
+    outlook = _foresee(penalty=[penalty("1202", "2026-06-01", None)])
+    assert (outlook.grades[0].day, outlook.grades[0].grade) == (on("2026-07-31"), "D")
+    assert outlook.grades[0].records[0].before == 0
+
+
+def test_repair_of_each_record_is_tried_alone_when_several_weigh() -> None:
+    outlook = _foresee(
+        penalty=[penalty("1201", "2026-03-01"), penalty("1202", "2026-05-01"), penalty("1203", "2026-04-01")]
+    )
+    tried = {prospect.records[0].indicator: (prospect.grade, prospect.score) for prospect in outlook.repairs}
+    assert tried == {
+        "IND1203": ("E", Decimal(678)),
+        "IND1202": ("E", Decimal(798)),
+        "IND1201": ("E", Decimal(726)),
+    }
+
+
+def test_nothing_is_foretold_when_there_is_no_record() -> None:
+    outlook = _foresee()
+    assert (outlook.next_change, outlook.grades, outlook.repairs) == (None, (), ())
+    assert outlook.missing == ("A", Decimal(4))
+
+
+@case(penalty=[penalty("1201", "2025-09-01")])
+def test_outlook_can_be_read_aloud_when_it_is_asked_for(found: Outcome) -> None:
+    outlook = _foresee(penalty=[penalty("1201", "2025-09-01")])
+    names = {"00000-penalty-0001": "杭环罚〔2025〕12号"}
+    text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF, outlook=outlook, documents=names)
+    for part in (
+        "怎样会变化",
+        "距 B 级还差 2.00 分",
+        "2026-09-02 起 B 级, 得分 846.00",
+        "IND1201 2025-09-01 行政处罚 杭环罚〔2025〕12号 不再计入: 公示期已满",
+        "只修复 IND1201 2025-09-01 行政处罚 杭环罚〔2025〕12号: B 级, 得分 846.00",
+    ):
+        assert part in text, text
+    english = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF, "en", outlook=outlook)
+    assert "from 2026-09-02: grade B, score 846.00" in english
