@@ -79,5 +79,5 @@ EVENTS: Final = pa.schema(
 
 
 def render_number(raised_on: date, department_no: int, rank: int, number: int) -> str:
-    """The YJ number of a warning, for people only: day, department, level (一级 is the most severe), number (facts §4)."""
+    """The YJ number of a warning, for people only: day, department, level (1 is the most severe), number (facts §4)."""
     return f"YJ{raised_on:%Y%m%d}{department_no:02d}{rank}{number:06d}"

@@ -42,11 +42,14 @@ from exchange_formats.messages.snapshots import SNAPSHOT, SnapshotAttributes, Sn
 from exchange_formats.messages.submissions import RecordsSubmitted
 from exchange_formats.messages.warning_log import (
     AnsweredWarning,
+    IndustryAlert,
     Warning_,
     WarningCleared,
+    WarningDeclared,
     WarningEscalated,
     WarningExpired,
     WarningHandled,
+    WarningLifted,
     WarningRaised,
     WarningSigned,
     WarningUpdated,
@@ -124,6 +127,7 @@ def _warning(level: str = "orange", records: int = 3) -> Warning_:
         triggered_on=date(2026, 6, 15),
         trigger=_RECORD,
         records=records,
+        sign_by=date(2026, 7, 3),
     )
 
 
@@ -181,6 +185,27 @@ def warning_cleared() -> WarningCleared:
 def warning_expired() -> WarningExpired:
     """The same warning, its window over."""
     return WarningExpired(**_run(241).model_dump(), warning=_warning(), expired_on=date(2026, 9, 13))
+
+
+def _alert() -> IndustryAlert:
+    return IndustryAlert(
+        id=str(derive_uuid(DOMAIN, "", "burst", "example")),
+        level="orange",
+        title="行业性预警",
+        raised_on=_AS_OF,
+        warned_subjects=132,
+        all_subjects=10_000,
+    )
+
+
+def warning_declared() -> WarningDeclared:
+    """More than one subject in a hundred was newly warned within seven days."""
+    return WarningDeclared(**_run(116).model_dump(), industry_warning=_alert())
+
+
+def warning_lifted() -> WarningLifted:
+    """The same, a week later."""
+    return WarningLifted(**_run(242).model_dump(), industry_warning=_alert())
 
 
 def snapshot_run() -> SnapshotRun:

@@ -7,7 +7,8 @@ fold over its events in order of ``sequence``; :func:`fold_state` is that fold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Final, Literal
 
@@ -17,7 +18,7 @@ from exchange_formats.datasets import Identifier
 from exchange_formats.manifests import Count
 from exchange_formats.messages.grades import RunData
 from exchange_formats.messages.parties import Subject, route
-from exchange_formats.messages.texts import Level, MessageData, SequenceNumber, Text, Uuid
+from exchange_formats.messages.texts import Frozen, Level, MessageData, SequenceNumber, Text, Uuid
 
 RAISED: Final = "cn.credit.warning.raised.v1"
 UPDATED: Final = "cn.credit.warning.updated.v1"
@@ -26,6 +27,11 @@ SIGNED: Final = "cn.credit.warning.signed.v1"
 HANDLED: Final = "cn.credit.warning.handled.v1"
 CLEARED: Final = "cn.credit.warning.cleared.v1"
 EXPIRED: Final = "cn.credit.warning.expired.v1"
+#: Of a whole domain, not of one subject: 行业性预警.
+DECLARED: Final = "cn.credit.warning.declared.v1"
+LIFTED: Final = "cn.credit.warning.lifted.v1"
+#: The city of what concerns the whole province (GB/T 2260).
+PROVINCE: Final = "330000"
 
 #: Every type of the log.
 WARNING_EVENTS: Final = (RAISED, UPDATED, ESCALATED, SIGNED, HANDLED, CLEARED, EXPIRED)
@@ -56,6 +62,8 @@ class Warning_(Subject):  # noqa: N801 — Warning is a builtin
     triggered_on: date | None = None
     trigger: Text
     records: Count
+    #: The last day to sign for it, by working days; absent where its level has no limit.
+    sign_by: date | None = None
     basis: tuple[Text, ...] = ()
 
 
@@ -94,6 +102,30 @@ class WarningExpired(RunData):
     expired_on: date
 
 
+class IndustryAlert(Frozen):
+    """One warning of a whole domain: more of its subjects than usual were newly warned within a few days."""
+
+    id: Uuid
+    level: Level
+    title: Text
+    raised_on: date
+    #: Subjects newly warned at the level that is watched, of so many in the domain, when it was declared.
+    warned_subjects: Count
+    all_subjects: Count
+
+
+class WarningDeclared(RunData):
+    """An industry-wide warning that was not in force before."""
+
+    industry_warning: IndustryAlert
+
+
+class WarningLifted(RunData):
+    """An industry-wide warning that is no longer in force."""
+
+    industry_warning: IndustryAlert
+
+
 class AnsweredWarning(Subject):
     """Which warning an answer is about."""
 
@@ -129,8 +161,18 @@ class WarningHandled(_Answered):
 
 def encode_warning(run: RunData, item: bytes, **also: str | int) -> bytes:
     """``data`` of a warning message, from a warning that is encoded already; ``also``: the type's own fields."""
-    tail = "".join(f',"{name}":{value if isinstance(value, int) else _quote(value)}' for name, value in also.items())
-    return run.model_dump_json(exclude_none=True)[:-1].encode() + b',"warning":' + item + tail.encode() + b"}"
+    return _join(run.model_dump_json(exclude_none=True)[:-1], "warning", item, also)
+
+
+def encode_answer(run: RunData, item: bytes, department: str, **also: str | int) -> bytes:
+    """``data`` of the echo of an answer: it speaks of no run, but has its place among the domain's messages."""
+    head = {"domain": run.domain, "sequence": run.sequence, "department": department}
+    return _join(json.dumps(head)[:-1], "warning", item, also)
+
+
+def encode_industry(run: RunData, item: bytes) -> bytes:
+    """``data`` of an industry-wide warning, from its alert that is encoded already."""
+    return _join(run.model_dump_json(exclude_none=True)[:-1], "industry_warning", item, {})
 
 
 def warning_key(domain: str, city: str, level: str, *, person: bool = False) -> str:
@@ -153,5 +195,6 @@ def fold_state(kinds: Iterable[str]) -> State | None:
     return state
 
 
-def _quote(text: str) -> str:
-    return f'"{text}"'
+def _join(head: str, name: str, item: bytes, also: Mapping[str, str | int]) -> bytes:
+    tail = "".join(f',"{key}":{json.dumps(value, ensure_ascii=False)}' for key, value in also.items())
+    return f'{head},"{name}":'.encode() + item + tail.encode() + b"}"
