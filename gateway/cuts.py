@@ -10,22 +10,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
+import pyarrow.fs as pafs
 
 from connectors.lake import Lake
 from exchange_formats.digests import canonical_json
 from exchange_formats.keys import domain_prefix, landing_prefix
 from exchange_formats.manifests import BatchManifest, LackingInput, Manifest, Outcome, RunManifest
 from exchange_formats.periods import shanghai_date
+from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
+from gateway.artefacts import fetch_artefact
 from gateway.outcomes import PULLED, date_manifests, read_completeness, read_outcomes, read_run_outcomes
+from gateway.runs import find_run
 from scoring.grammar import EVERY
+from scoring.model import PUBLIC_CREDIT_DOMAINS
 from scoring.quantities import covered_since
 from scoring.resolution import ResolvedModel
 
-#: Our own evaluation of public credit of a subject type is the domain of this name.
-PUBLIC_CREDIT: Final = "public_credit_"
 _SOURCE = re.compile(r"landing/department=([^/]+)/dataset=([^/]+)/")
 
 
@@ -90,7 +94,7 @@ def find_evaluations(
         return {}
     since = covered_since(as_of, resolved.public_credit[1].not_older_than)
     found = {}
-    for domain in (f"{PUBLIC_CREDIT}{kind}" for kind in sorted(resolved.model.subjects.type)):
+    for domain in sorted(PUBLIC_CREDIT_DOMAINS[kind] for kind in resolved.model.subjects.type):
         runs = [run for run in read_runs(lake, domain, known_at) if since <= run.as_of <= as_of]
         if runs:
             found[domain] = max(runs, key=lambda run: (run.as_of, run.sequence, run.sha256)).sha256
@@ -130,7 +134,28 @@ def open_inputs(lake: Lake, cut: Cut) -> Mapping[str, pads.Dataset]:
         FatalError: an object is missing or is not what its manifest says.
         PurgedError: the law took some of it since.
     """
-    return {source: lake.records(*source.split("/"), heads) for source, heads in cut.heads.items()}
+    inputs = {source: lake.records(*source.split("/"), heads) for source, heads in cut.heads.items()}
+    if cut.evaluations:
+        inputs[OWN_PUBLIC_CREDIT] = _open_evaluations(lake, cut.evaluations)
+    return inputs
+
+
+def _open_evaluations(lake: Lake, evaluations: Mapping[str, str]) -> pads.Dataset:
+    """The results of our own public-credit runs as one relation, each row with the day of its run."""
+    paths: list[str] = []
+    days: list[pc.Expression] = []
+    for domain, sha256 in evaluations.items():
+        run = find_run(lake, domain, sha256)
+        for path in fetch_artefact(lake, run, "grades"):
+            paths.append(str(path))
+            days.append(pc.field("evaluated_on") == pa.scalar(run.as_of, pa.date32()))
+    return pads.FileSystemDataset.from_paths(
+        paths,
+        schema=OWN_PUBLIC_CREDIT_SCHEMA,
+        format=pads.IpcFileFormat(),
+        filesystem=pafs.LocalFileSystem(),
+        partitions=days,
+    )
 
 
 def _read_input(lake: Lake, source: str, known_at: datetime | None) -> tuple[tuple[str, ...] | None, date | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from exchange_formats.digests import derive_id
 from exchange_formats.errors import SkippableError
 from exchange_formats.keys import domain_prefix, landing_prefix, manifest_digest, run_prefix
 from exchange_formats.manifests import LackingInput, RunManifest
+from exchange_formats.periods import cycle_start
 from exchange_formats.results import MODEL_FILE
 from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
 from gateway.evaluation_attempts import Attempt
@@ -27,6 +28,7 @@ from gateway.outcomes import was_tried
 from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate
 from scoring.evaluations import Evaluation
 from scoring.library import Models
+from scoring.model import PUBLIC_CREDIT_DOMAINS
 from scoring.resolution import SEMANTICS, ResolvedModel, resolve
 
 #: How much memory scoring may take before it spills to disk, for example ``6GB``.
@@ -154,6 +156,16 @@ def evaluate_domain(
     attempt.commit(manifest, task.cut.lacking, new=found is None)
     stale = tuple(one.source for one in task.cut.lacking)
     return refer(manifest, new=found is None, backfill=any(run.as_of > as_of for run in runs), stale=stale)
+
+
+def choose_day(domain: str, today: date, models: Models) -> date:
+    """The day a domain is evaluated for by rule: today; public credit the last day of the cycle that ended last.
+
+    So industry records enter the public evaluation of the next cycle, and there is no circle (semantics §3).
+    """
+    if domain not in PUBLIC_CREDIT_DOMAINS.values():
+        return today
+    return cycle_start(today, models.in_force(domain, today).cycle) - timedelta(days=1)
 
 
 def prepare(lake: Lake, resolved: ResolvedModel, as_of: date, *, known_at: datetime | None = None) -> Task:

@@ -59,6 +59,11 @@ class Workplace:
         """Every participant's YAML."""
         return load_departments(departments_folder(self.environ))
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """``department/dataset`` of everything that participants are configured to deliver."""
+        return frozenset(f"{one.id}/{dataset}" for one in self.departments.by_id.values() for dataset in one.datasets)
+
     @cached_property
     def models(self) -> Models:
         """Every model's YAML."""

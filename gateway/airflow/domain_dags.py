@@ -7,6 +7,7 @@ from zlib import crc32
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
+from connectors.department import Departments
 from gateway.airflow.department_dags import default_arguments
 from gateway.airflow.guides import describe_domain
 from gateway.airflow.names import (
@@ -19,7 +20,7 @@ from gateway.airflow.names import (
     name_dag,
 )
 from gateway.airflow.tasks import publish, score
-from scoring.grammar import Counts
+from scoring.grammar import EVERY, Counts, stands_for
 from scoring.library import Models
 from scoring.model import Indicator, Model, Override, PublicCreditDimension
 from scoring.tables import Measures
@@ -50,9 +51,11 @@ def sweep_schedule(domain: str) -> str:
     return f"{crc32(domain.encode()) % _SWEEP_MINUTES}-59/{_SWEEP_MINUTES} * * * *"
 
 
-def build_domain_dag(model: Model, models: Models, team: str) -> DAG:
+def build_domain_dag(model: Model, models: Models, departments: Departments, team: str) -> DAG:
     """The DAG of a domain with sound models; ``model`` is the newest version, ``team`` who answers for it."""
-    inputs = sorted({source for version in models.versions[model.id] for source in model_inputs(version, models)})
+    named = {source for version in models.versions[model.id] for source in model_inputs(version, models)}
+    known = {f"{one.id}/{dataset}" for one in departments.by_id.values() for dataset in one.datasets}
+    inputs = sorted({one for source in named for one in stands_for(source, named | known) if EVERY not in one})
     schedule = AssetOrTimeSchedule(
         timetable=CronTriggerTimetable(sweep_schedule(model.id), timezone=TIMEZONE),
         assets=AssetAny(*(dataset_asset(source) for source in inputs)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow.sdk import DAG, get_parsing_context
 
 from connectors.department import Departments, load_departments
-from exchange_formats.errors import ConfigurationError
+from exchange_formats.errors import ConfigurationError, Problem
 from gateway.airflow.department_dags import build_department_dag
 from gateway.airflow.domain_dags import build_domain_dag
 from gateway.airflow.housekeeping_dags import build_housekeeping_dag
@@ -17,14 +17,18 @@ from gateway.airflow.lateness import attach_deadline
 from gateway.airflow.names import (
     DEPARTMENT_PREFIX,
     DOMAIN_PREFIX,
+    GATEWAY_TEAM,
     HOUSEKEEPING,
     KIND_DEPARTMENT,
     KIND_DOMAIN,
+    PUBLIC_CREDIT,
     name_dag,
 )
+from gateway.airflow.public_credit_dag import build_public_credit_dag
 from gateway.airflow.quarantine import build_quarantine_dag
 from gateway.folders import departments_folder, models_folder
 from scoring.library import Models, load_models
+from scoring.model import PUBLIC_CREDIT_DOMAINS, Model
 
 
 def generate_department_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
@@ -57,13 +61,34 @@ def generate_domain_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
     models = load_models(folder)
     departments = load_departments(_existing(departments_folder(environ)))
     dags: dict[str, DAG] = {}
-    for domain in sorted({*models.by_id, *(path.stem.partition("@")[0] for path in folder.glob("*.yaml"))}):
+    for domain in sorted(_list_domains(folder, models) - set(PUBLIC_CREDIT_DOMAINS.values())):
         dag_id = name_dag(DOMAIN_PREFIX, domain)
         if _is_wanted(dag_id):
             dags[dag_id] = _build(
                 partial(_build_domain, models, departments, domain), dag_id, f"{domain}@….yaml", [KIND_DOMAIN]
             )
     return dags
+
+
+def generate_public_credit_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
+    """The one DAG of the public-credit domains, where there are any; a broken one fails in it and stops no other.
+
+    Raises:
+        ConfigurationError: XINQIAO_MODELS names no folder.
+    """
+    if not _is_wanted(PUBLIC_CREDIT):
+        return {}
+    folder = _existing(models_folder(environ))
+    models = load_models(folder)
+    domains = sorted(_list_domains(folder, models) & set(PUBLIC_CREDIT_DOMAINS.values()))
+    if not domains:
+        return {}
+    broken = {domain: found for domain in domains if (found := _find_problems(models, domain))}
+    sound = [models.by_id[domain] for domain in domains if domain not in broken]
+    departments = load_departments(_existing(departments_folder(environ)))
+    owners = [_name_team(departments, model) for model in sound] or [GATEWAY_TEAM]
+    build = partial(build_public_credit_dag, sound, broken, owners[0])
+    return {PUBLIC_CREDIT: _build(build, PUBLIC_CREDIT, "public_credit_…@….yaml", [KIND_DOMAIN])}
 
 
 def generate_housekeeping_dags() -> dict[str, DAG]:
@@ -100,14 +125,28 @@ def _build_department(departments: Departments, identifier: str) -> DAG:
 
 
 def _build_domain(models: Models, departments: Departments, domain: str) -> DAG:
-    if domain not in models.by_id or any(_concerns(problem.file, domain) for problem in models.problems):
-        # What is wrong in a shared table is wrong here too: name it beside the model's own problems.
-        shared = [problem for problem in models.problems if "/" in problem.file]
-        own = [problem for problem in models.problems if _concerns(problem.file, domain)]
-        raise ConfigurationError(f"领域 {domain} 的模型有错误 the models of {domain} are broken", [*own, *shared])
+    problems = _find_problems(models, domain)
+    if problems:
+        raise ConfigurationError(f"领域 {domain} 的模型有错误 the models of {domain} are broken", problems)
     model = models.by_id[domain]
+    return build_domain_dag(model, models, departments, _name_team(departments, model))
+
+
+def _find_problems(models: Models, domain: str) -> list[Problem]:
+    """What is wrong with a domain: its own problems and those of the shared tables; nothing where it is sound."""
+    own = [problem for problem in models.problems if _concerns(problem.file, domain)]
+    if domain in models.by_id and not own:
+        return []
+    return [*own, *(problem for problem in models.problems if "/" in problem.file)]
+
+
+def _list_domains(folder: Path, models: Models) -> set[str]:
+    return {*models.by_id, *(path.stem.partition("@")[0] for path in folder.glob("*.yaml"))}
+
+
+def _name_team(departments: Departments, model: Model) -> str:
     owner = departments.by_id.get(model.department)
-    return build_domain_dag(model, models, owner.owner.team if owner else model.department)
+    return owner.owner.team if owner else model.department
 
 
 def _concerns(file: str, domain: str) -> bool:

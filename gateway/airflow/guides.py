@@ -54,13 +54,38 @@ _DOMAIN: Final = """\
 
 ## 出错时 when a task fails
 
-`score` 评价湖中已有的数据, 没有变化就没有新的运行; 缺必需输入时跳过。
+`score` 评价湖中已有的数据, 没有变化就没有新的运行; 必需输入缺失或陈旧时跳过, 现有等级视为陈旧。
 `publish` 补发一切尚未发布的运行, 消息编号不变。修复后 *Clear* 即可, 也可等下一次巡检。
 命令行等价: `xinqiao score {id}`, `xinqiao publish {id}`。
 
-`score` scores what the lake holds; where nothing changed there is no new run, and without a required input it is
-skipped. `publish` sends every run nobody has sent, under the same message ids. After a repair *Clear* it, or wait
-for the next sweep. From a terminal: `xinqiao score {id}`, `xinqiao publish {id}`.
+`score` scores what the lake holds; where nothing changed there is no new run, and while a required input is missing or
+stale it is skipped and the standing grades are stale. `publish` sends every run nobody has sent, under the same message
+ids. After a repair *Clear* it, or wait for the next sweep. From a terminal: `xinqiao score {id}`, `xinqiao publish
+{id}`.
+"""
+
+_PUBLIC_CREDIT: Final = """\
+# 五类主体公共信用评价 public credit of the five subject types
+
+- 时间 schedule: `{schedule}` ({timezone}), 也可随时 *Trigger* or at any time by *Trigger*
+- 基准日 as of: 已结束的上一周期的最后一日 the last day of the cycle that has ended
+
+| 领域 domain | | 模型 model |
+|---|---|---|
+{rows}
+
+评价所用: 各部门可入公共信用信息目录的记录。结果供行业评价使用: 省平台没有结果的主体, 以此为准。
+Each counts the records of every department that may stand in the public-credit catalogue. The industry models use
+its results for subjects of whom the provincial platform has none.
+
+## 出错时 when a task fails
+
+各类主体互不影响。原因消除后 *Clear* 失败的任务: 基准日不变, 不会重复发布。
+命令行等价: `xinqiao score public_credit_enterprise`, `xinqiao publish public_credit_enterprise`。
+
+No subject type waits for another. Once the cause is gone, *Clear* the failed task: its day is the same, and nothing
+is published twice. From a terminal: `xinqiao score public_credit_enterprise`, `xinqiao publish
+public_credit_enterprise`.
 """
 
 _HOUSEKEEPING: Final = """\
@@ -142,6 +167,12 @@ def describe_domain(model: Model, inputs: Sequence[str], sweep: str) -> str:
         timezone=TIMEZONE,
         rows="\n".join(rows),
     )
+
+
+def describe_public_credit(models: Sequence[Model], schedule: str) -> str:
+    """The page of the public-credit DAG."""
+    rows = [f"| `{model.id}` | {model.title} {model.title_en} | `{model.name}` |" for model in models]
+    return _PUBLIC_CREDIT.format(schedule=schedule, timezone=TIMEZONE, rows="\n".join(rows))
 
 
 def describe_housekeeping(schedule: str) -> str:

@@ -9,6 +9,7 @@ from airflow.sdk import Asset, AssetAlias
 
 DEPARTMENT_PREFIX: Final = "department__"
 DOMAIN_PREFIX: Final = "domain__"
+PUBLIC_CREDIT: Final = "public_credit"
 HOUSEKEEPING: Final = "housekeeping"
 TIMEZONE: Final = "Asia/Shanghai"
 #: Owns what belongs to no participant.

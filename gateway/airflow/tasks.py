@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.types import DagRunProtocol
@@ -15,6 +15,9 @@ from exchange_formats.periods import shanghai_date
 from gateway.airflow.connections import resolve_connection
 from gateway.airflow.failures import as_airflow_sees_it
 from gateway.airflow.names import dataset_asset, department_alias
+
+if TYPE_CHECKING:
+    from gateway.evaluation import RunReference
 
 log = logging.getLogger(__name__)
 
@@ -105,14 +108,29 @@ def tell(department_id: str) -> Reference:
 
 @task(task_id="score", multiple_outputs=False)
 def score(domain: str) -> Reference:
-    """Score a domain as of the day the run began, on what the lake holds."""
-    from gateway.evaluation import evaluate_domain
+    """Score a domain on what the lake holds, for the day that the run's own moment says."""
+    from gateway.evaluation import choose_day, evaluate_domain
     from gateway.workplace import open_workplace
 
-    as_of = shanghai_date(run_instant(get_current_context()["dag_run"]))
+    today = shanghai_date(run_instant(get_current_context()["dag_run"]))
     with as_airflow_sees_it():
         workplace = open_workplace(resolve_connection)
-        run = evaluate_domain(domain, as_of=as_of, lake=workplace.lake, models=workplace.models, spool=workplace.spool)
+        run = evaluate_domain(
+            domain,
+            as_of=choose_day(domain, today, workplace.models),
+            lake=workplace.lake,
+            models=workplace.models,
+            spool=workplace.spool,
+            expected=workplace.sources,
+        )
+    return _describe(run)
+
+
+def _describe(run: RunReference) -> Reference:
+    if run.stale:
+        log.warning("陈旧, 未计入 stale, left out: %s", ", ".join(run.stale))
+    if run.backfill:
+        log.warning("回溯评价, 只作更正发布 a backfill: published as a correction only")
     log.info("%s %s: %s", run.model, "新的运行 new run" if run.new else "没有变化 nothing changed", run.run_id)
     return {
         "as_of": run.as_of.isoformat(),
@@ -123,9 +141,9 @@ def score(domain: str) -> Reference:
     }
 
 
-@task(task_id="publish", multiple_outputs=False, trigger_rule="none_skipped")
+@task(task_id="publish", multiple_outputs=False, trigger_rule="all_done")
 def publish(domain: str) -> Reference:
-    """Send every run of a domain that the lake holds and nobody has sent, also when scoring has just failed."""
+    """Send every run of a domain that the lake holds and nobody has sent, also when there is none or scoring failed."""
     from gateway.publication import publish_domain
     from gateway.workplace import open_workplace
 

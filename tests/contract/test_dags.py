@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,21 @@ from airflow.serialization.serialized_objects import DagSerialization
 from connectors.department import DEPARTMENTS, load_departments
 from exchange_formats.errors import ConfigurationError
 from gateway.airflow.generation import _build_domain as build_domain
-from gateway.airflow.generation import generate_department_dags, generate_domain_dags, generate_housekeeping_dags
+from gateway.airflow.generation import (
+    generate_department_dags,
+    generate_domain_dags,
+    generate_housekeeping_dags,
+    generate_public_credit_dags,
+)
 from gateway.airflow.names import TAGS
 from scoring.library import MODELS, load_models
+from scoring.model import PUBLIC_CREDIT_DOMAINS
 from scoring.table_library import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ("0", "1", "4242")
 PROVINCE = 33
+PUBLIC = sorted(PUBLIC_CREDIT_DOMAINS.values())
 #: The issue's limit, beyond Airflow's own import; our own imports are within it.
 PARSE_SECONDS = 1.0
 #: All that may be imported of Airflow (reference: the task SDK is the authoring interface).
@@ -58,21 +66,12 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "departments", tmp_path / "models")
 
 
-def multiply(source: Path, target: Path, count: int, suffix: str = "") -> None:
-    """Fill ``target`` with ``count`` files made of those of ``source``, each with an id of its own."""
-    target.mkdir()
-    texts = [path.read_text(encoding="utf-8") for path in sorted(source.glob("*.yaml"))]
-    for number in range(count):
-        text = re.sub(r"(?m)^id: .*$", f"id: copy_{number:02}", texts[number % len(texts)])
-        (target / f"copy_{number:02}{suffix}.yaml").write_text(text, encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The DAG folder parsed on a whole province's files, once a hash seed."""
+    """The DAG folder parsed on the province's files and a broken one, once a hash seed."""
     folder = tmp_path_factory.mktemp("province")
-    multiply(DEPARTMENTS, folder / "departments", PROVINCE)
-    multiply(MODELS, folder / "models", PROVINCE, "@2026.1")
+    shutil.copytree(DEPARTMENTS, folder / "departments")
+    shutil.copytree(MODELS, folder / "models")
     (folder / "departments" / "broken_one.yaml").write_text("id: broken_one\nno: many\n", encoding="utf-8")
     command = [sys.executable, "-m", "tests.contract.dag_folder", str(folder / "departments"), str(folder / "models")]
     settings = {
@@ -96,8 +95,9 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(180)
 def test_serialised_dags_are_the_same_when_the_hash_seed_differs(parsed: list[dict[str, Any]]) -> None:
-    # And a broken department, and the gateway's own.
-    assert len(parsed[0]["digests"]) == 2 * PROVINCE + 2
+    kinds = Counter(dag_id.partition("__")[0] for dag_id in parsed[0]["digests"])
+    # The platform is collected too, and the broken department has its quarantine.
+    assert kinds == {"department": PROVINCE + 2, "domain": PROVINCE, "public_credit": 1, "housekeeping": 1}
     assert all(one["digests"] == parsed[0]["digests"] for one in parsed)
 
 
@@ -105,6 +105,7 @@ def test_parse_takes_under_a_second_when_the_province_is_whole(parsed: list[dict
     fastest = {name: min(one["seconds"][name] for one in parsed) for name in parsed[0]["seconds"]}
     assert fastest["departments"] < PARSE_SECONDS
     assert fastest["domains"] < PARSE_SECONDS
+    assert fastest["public_credit"] < PARSE_SECONDS
     assert fastest["housekeeping"] < PARSE_SECONDS
 
 
@@ -188,7 +189,7 @@ def test_api_is_asked_by_one_process_when_it_has_a_rate_limit() -> None:
 
 def test_domain_dag_waits_for_its_models_datasets_when_scheduled() -> None:
     dags = generate_domain_dags({})
-    models = load_models().by_id
+    models = {name: model for name, model in load_models().by_id.items() if name not in PUBLIC}
     assert set(dags) == {f"domain__{identifier}" for identifier in models}
     for identifier, model in models.items():
         dag = dags[f"domain__{identifier}"]
@@ -207,9 +208,61 @@ def test_domain_dag_waits_for_its_models_datasets_when_scheduled() -> None:
         assert model.title in dag.dag_display_name
         assert set(dag.tags) - {model.department} <= set(TAGS)
         tasks = serialise(dag)
-        assert tasks["publish"]["trigger_rule"] == "none_skipped"
+        assert tasks["publish"]["trigger_rule"] == "all_done"
         assert set(tasks["score"]["downstream_task_ids"]) == {"complete", "publish"}
         assert tasks["complete"]["trigger_rule"] == "none_failed"
+
+
+def test_public_credit_is_mapped_over_the_five_subject_types_when_serialised() -> None:
+    (dag,) = generate_public_credit_dags({}).values()
+    assert dag.dag_id == "public_credit"
+    assert isinstance(dag.schedule, CronTriggerTimetable)
+    # On the first of a month, for the month before: industry records enter the next cycle.
+    assert (dag.schedule.expression, dag.schedule.timezone) == ("0 8 1 * *", "Asia/Shanghai")
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert dag.owner == load_departments()["provincial_platform"].owner.team
+    assert set(dag.tags) <= set(TAGS)
+    for said in (*PUBLIC, dag.schedule.expression, "xinqiao score public_credit_enterprise", "Clear"):
+        assert said in (dag.doc_md or "")
+    group = dag.task_group.children["evaluation"]
+    assert group._expand_input.value == {"domain": PUBLIC}  # type: ignore[attr-defined]
+    tasks = serialise(dag)
+    assert tasks["evaluation.score"]["downstream_task_ids"] == ["evaluation.publish"]
+    assert tasks["evaluation.publish"]["trigger_rule"] == "all_done"
+    assert all(task["has_retry_policy"] for task in tasks.values())
+
+
+def test_other_subject_types_are_evaluated_when_one_public_model_is_broken(files: Files) -> None:
+    (model,) = files.models.glob("public_credit_enterprise@*.yaml")
+    files.spoil(model, r"^bands: .*$", "bands: unheard_of")
+    (dag,) = generate_public_credit_dags(files.environ).values()
+    assert "stage/score" in dag.tags
+    assert dag.task_group.children["evaluation"]._expand_input.value == {  # type: ignore[attr-defined]
+        "domain": [domain for domain in PUBLIC if domain != "public_credit_enterprise"]
+    }
+    _, problems = serialise(dag)["problems_public_credit_enterprise"]["op_args"]
+    assert "unheard_of" in "\n".join(problems)
+
+
+def test_no_public_credit_dag_is_made_when_there_is_no_such_model(files: Files) -> None:
+    for model in files.models.glob("public_credit_*.yaml"):
+        model.unlink()
+    assert generate_public_credit_dags(files.environ) == {}
+
+
+def test_domain_waits_for_every_department_when_its_model_counts_all_of_them(files: Files) -> None:
+    (model,) = files.models.glob("work_safety@*.yaml")
+    files.spoil(
+        model, r"counts: \{dataset: honour, where: .*, valid_until", 'counts: {dataset: "*/honour", valid_until'
+    )
+    dag = generate_domain_dags(files.environ)["domain__work_safety"]
+    assert isinstance(dag.schedule, AssetOrTimeSchedule)
+    assert isinstance(dag.schedule.asset_condition, AssetAny)
+    names = {one.name for one in dag.schedule.asset_condition.objects if isinstance(one, Asset)}
+    holders = {one.id for one in load_departments().by_id.values() if "honour" in one.datasets}
+    assert len(holders) > 1
+    assert {f"{holder}/honour" for holder in holders} <= names
+    assert not any("*" in name for name in names)
 
 
 def test_thirty_fourth_department_has_its_dag_when_a_file_is_added(files: Files) -> None:
@@ -285,6 +338,7 @@ def test_only_the_wanted_dag_is_built_when_a_task_is_about_to_run(monkeypatch: p
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "department__market_regulation")
     assert set(generate_department_dags({})) == {"department__market_regulation"}
     assert generate_domain_dags({}) == {}
+    assert generate_public_credit_dags({}) == {}
     assert generate_housekeeping_dags() == {}
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,7 +71,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
         open_publisher=nullcontext,
         open_serving_publisher="the serving publisher",
         pseudonyms="the key",
-        models="the models",
+        models=SimpleNamespace(in_force=lambda domain, day: SimpleNamespace(cycle="monthly")),
+        sources=frozenset({"market_regulation/penalty"}),
         spool=tmp_path,
         served="the served versions",
     )
@@ -166,6 +167,8 @@ def test_as_of_is_the_day_in_shanghai_when_the_run_is_due_in_its_night(bench: Be
     bench.answer(run)
     reference = tasks.score.function("work_safety")
     assert bench.calls[0]["as_of"] == date(2026, 7, 1)
+    # A first run waits for all that is configured.
+    assert bench.calls[0]["expected"] == {"market_regulation/penalty"}
     assert reference == {
         "as_of": "2026-07-01",
         "run_id": "r" * 32,
@@ -173,6 +176,25 @@ def test_as_of_is_the_day_in_shanghai_when_the_run_is_due_in_its_night(bench: Be
         "subjects": 5,
         "new": True,
     }
+
+
+def test_as_of_is_the_end_of_the_month_before_when_public_credit_is_evaluated(bench: Bench) -> None:
+    run = RunReference("public_credit_enterprise", date(2026, 6, 30), "r" * 32, SHA, "m@1", 5, {}, {}, (), new=True)
+    bench.answer(run)
+    for due in (DUE, datetime(2026, 7, 31, 15, 59, tzinfo=UTC)):
+        bench.dag_run.run_after = due
+        tasks.score.function("public_credit_enterprise")
+    assert [call["as_of"] for call in bench.calls] == [date(2026, 6, 30)] * 2
+
+
+def test_log_says_what_was_left_out_and_what_is_a_backfill_when_a_domain_was_scored(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunReference("work_safety", date(2026, 7, 1), "r" * 32, SHA, "m@1", 5, {}, {}, (), new=True)
+    bench.answer(replace(run, stale=("work_safety/complaint",), backfill=True))
+    tasks.score.function("work_safety")
+    assert "work_safety/complaint" in caplog.text
+    assert "as a correction only" in caplog.text
 
 
 def test_run_is_skipped_with_the_reason_when_a_required_input_is_missing(bench: Bench) -> None:
