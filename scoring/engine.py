@@ -7,8 +7,7 @@ the same rows with the same digests, in as many files.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -21,9 +20,9 @@ import pyarrow.dataset as pads
 
 from exchange_formats.errors import FatalError
 from exchange_formats.shards import Shard, ShardResult, split_shards
-from scoring.artefacts import BATCH_ROWS, write_shard_file
+from scoring.artefacts import BATCH_ROWS
 from scoring.compiler import Program, Step, compile_model
-from scoring.evaluations import GRADE_COUNTS, Evaluation, combine_shards, count_levels, name_warnings, read_counts
+from scoring.evaluations import GRADE_COUNTS, Evaluation, combine_shards, write_shard
 from scoring.plan import input_schema
 from scoring.resolution import ResolvedModel
 
@@ -102,9 +101,9 @@ def check_profiles(resolved: ResolvedModel, inputs: Mapping[str, object]) -> Non
             raise FatalError(f"没有主体基本信息 {source} / the profiles {source} are not among the inputs")
 
 
-def check_columns(source: str, schema: pa.Schema) -> None:
+def check_columns(source: str, names: Collection[str]) -> None:
     """FatalError where an input lacks a column of its dataset."""
-    missing = [name for name in input_schema(source).names if name not in schema.names]
+    missing = [name for name in input_schema(source).names if name not in names]
     if missing:
         raise FatalError(f"输入 {source} 缺少列 / input {source} lacks columns: {', '.join(missing)}")
 
@@ -113,21 +112,13 @@ def _run(
     connection: duckdb.DuckDBPyConnection, program: Program, inputs: Mapping[str, Input], output: Path
 ) -> ShardResult:
     for source, name in program.inputs.items():
-        check_columns(source, inputs[source].schema)
+        check_columns(source, inputs[source].schema.names)
         connection.register(name, inputs[source])
     for step in program.steps:
         kind = "VIEW" if step.view else "TABLE"
         connection.execute(f'CREATE TEMP {kind} "{step.name}" AS {step.sql()}')
-    domain, shard = program.plan.resolved.model.id, program.plan.shard
-    levels: Counter[str] = Counter()
-    files = []
-    for step in program.outputs:
-        batches = _read(connection, step)
-        if step.name == "warnings":
-            batches = count_levels(name_warnings(domain, batches), levels)
-        files.append(write_shard_file(output, shard, step.name, batches))
-    counted = read_counts(connection.execute(GRADE_COUNTS).fetchall())
-    return ShardResult(shard=shard, files=tuple(files), grades=counted, warnings_by_level=dict(sorted(levels.items())))
+    counts = connection.execute(GRADE_COUNTS).fetchall()
+    return write_shard(program, output, lambda step: _read(connection, step), counts)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, step: Step) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from exchange_formats.manifests import Artefact
 from exchange_formats.results import ARTEFACTS, MEASURES, WARNINGS
 from exchange_formats.shards import WHOLE, GradeCount, ShardResult, split_shards
 from scoring.artefacts import join_files, write_shard_file
+from scoring.compiler import Program, Step
 from scoring.outputs import measures_of
 from scoring.plan import Plan
 from scoring.resolution import ResolvedModel
@@ -100,21 +101,30 @@ def count_measures(plan: Plan, counted: Mapping[tuple[str, bool], int]) -> pa.Re
     return pa.RecordBatch.from_pylist(rows, schema=MEASURES)
 
 
-def read_counts(rows: Iterable[Sequence[Any]]) -> tuple[GradeCount, ...]:
-    """The answer to ``GRADE_COUNTS``, sorted."""
-    return tuple(GradeCount(grade=grade, severe=severe, subjects=count) for grade, severe, count in sorted(rows))
+def write_shard(
+    program: Program, output: Path, read: Callable[[Step], Iterable[pa.RecordBatch]], counts: Iterable[Sequence[Any]]
+) -> ShardResult:
+    """Write a shard's artefacts from what an engine's ``read`` gives for each output; ``counts``: of GRADE_COUNTS."""
+    domain, shard = program.plan.resolved.model.id, program.plan.shard
+    levels: Counter[str] = Counter()
+    files = []
+    for step in program.outputs:
+        batches = read(step)
+        if step.name == "warnings":
+            batches = _name_warnings(domain, batches, levels)
+        files.append(write_shard_file(output, shard, step.name, batches))
+    return ShardResult(
+        shard=shard,
+        files=tuple(files),
+        grades=tuple(GradeCount(grade=grade, severe=severe, subjects=count) for grade, severe, count in sorted(counts)),
+        warnings_by_level=dict(sorted(levels.items())),
+    )
 
 
-def name_warnings(domain: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Put the derived id in front: domain, subject, rule, first trigger (semantics §4)."""
+def _name_warnings(domain: str, batches: Iterable[pa.RecordBatch], levels: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Put the derived id in front: domain, subject, rule, first trigger (semantics §4); count the levels."""
     for batch in batches:
+        levels.update(batch.column("level").to_pylist())
         keys = zip(*(batch.column(name).to_pylist() for name in ("subject_ref", "rule", "first_trigger")), strict=True)
         ids = pa.array([str(derive_uuid(domain, *key)) for key in keys], pa.string())
         yield pa.RecordBatch.from_arrays([ids, *batch.columns], names=WARNINGS.names)
-
-
-def count_levels(batches: Iterable[pa.RecordBatch], levels: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """The batches of warnings as they are; their levels are added to ``levels``."""
-    for batch in batches:
-        levels.update(batch.column("level").to_pylist())
-        yield batch
