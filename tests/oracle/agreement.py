@@ -1,0 +1,173 @@
+"""One province scored twice: by the engine and by the oracle; what differs is named."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from exchange_formats.datasets import LINEAGE_FIELDS
+from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
+from scoring.engine import evaluate
+from scoring.evaluations import Evaluation
+from scoring.library import Models, load_models
+from scoring.plan import dataset_of
+from scoring.resolution import resolve
+from tests.oracle.evaluation import Oracle
+from tests.oracle.province import DAYS, Province, build_province
+from tests.oracle.records import Day
+
+#: Subjects of one province: enough for one engine run to be worth its start.
+BATCH: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One subject of which the two say different things."""
+
+    domain: str
+    as_of: date
+    seed: str
+    subject: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.domain} {self.as_of} seed={self.seed} {self.subject}: {self.what}"
+
+
+@dataclass
+class Agreement:
+    """How many subjects, rows of records and rows of evidence were compared, and where they differ.
+
+    ``computed``: how many subjects of each computed grade there were.
+    """
+
+    subjects: int = 0
+    records: int = 0
+    evidence: int = 0
+    computed: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+
+    def add(self, part: Agreement) -> None:
+        """Take ``part`` in."""
+        self.subjects += part.subjects
+        self.records += part.records
+        self.evidence += part.evidence
+        self.computed += part.computed
+        self.differences += part.differences
+
+    def __str__(self) -> str:
+        computed = " ".join(f"{grade}:{count}" for grade, count in sorted(self.computed.items()))
+        return (
+            f"{len(self.differences):6} differences, {self.subjects:7} subjects, {self.records:8} records, "
+            f"{self.evidence:8} rows of evidence, {computed}"
+        )
+
+
+def compare_all(subjects: int, domains: Iterable[str] = (), *, seed: int = 0) -> Iterator[tuple[str, Agreement]]:
+    """Every domain's agreement over its share of at least ``subjects`` together, in batches on different days."""
+    models = load_models()
+    chosen = sorted(domains) or sorted(models.by_id)
+    share = -(-subjects // len(chosen))
+    for domain in chosen:
+        whole = Agreement()
+        number = 0
+        while whole.subjects < share:
+            size = min(BATCH, share - whole.subjects)
+            whole.add(compare_province(models, domain, DAYS[number % len(DAYS)], size, f"{seed}.{number}"))
+            number += 1
+        yield domain, whole
+
+
+def compare_province(models: Models, domain: str, as_of: date, subjects: int, seed: str) -> Agreement:
+    """Build one province and score it both ways."""
+    resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
+    province = build_province(resolved, as_of, subjects, f"{domain}:{seed}")
+    found = Agreement(records=sum(map(len, province.inputs.values())))
+    grades, evidence = run_engine(province)
+    oracle = Oracle(Day(resolved, as_of), province.inputs)
+    wanted = oracle.subjects()
+    if wanted != list(grades):
+        odd = sorted(set(wanted) ^ set(grades))
+        found.differences.append(Difference(domain, as_of, seed, str(odd[:1]), f"subjects or their order: {odd[:5]}"))
+    for subject in wanted:
+        row, rows = oracle.judge(subject)
+        found.subjects += 1
+        found.evidence += len(rows)
+        found.computed[row["computed_grade"]] += 1
+        if subject in grades:
+            said = _differences(grades[subject], evidence.get(subject, []), row, rows)
+            found.differences += [Difference(domain, as_of, seed, subject, what) for what in said]
+    return found
+
+
+def run_engine(province: Province) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """What the engine says: rows of GRADES by subject in their order, rows of EVIDENCE by subject."""
+    inputs = {source: build_table(source, rows) for source, rows in province.inputs.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        evaluation = evaluate(province.resolved, inputs, province.as_of, Path(folder))
+        grades = {row["subject_ref"]: row for row in read_artefact(evaluation, "grades")}
+        evidence: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in read_artefact(evaluation, "evidence"):
+            evidence[row["subject_ref"]].append(row)
+    return grades, evidence
+
+
+def read_artefact(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
+    """Every row of one artefact, in the order of its files."""
+    rows: list[dict[str, Any]] = pads.dataset(evaluation.paths(name), format="ipc").to_table().to_pylist()
+    return rows
+
+
+def build_table(source: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """The records as reading the lake gives them."""
+    if source == OWN_PUBLIC_CREDIT:
+        return pa.Table.from_pylist(rows, schema=OWN_PUBLIC_CREDIT_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=pa.schema([*dataset_of(source).schema, *LINEAGE_FIELDS]))
+
+
+def _differences(
+    said: Mapping[str, Any],
+    said_evidence: list[dict[str, Any]],
+    wanted: Mapping[str, Any],
+    wanted_evidence: list[dict[str, Any]],
+) -> Iterator[str]:
+    for name in sorted(said.keys() | wanted.keys()):
+        same = _sorted if name == "not_collected" else _plain  # no order is promised
+        if same(said.get(name)) != same(wanted.get(name)):
+            yield f"{name}: engine {said.get(name)!r}, oracle {wanted.get(name)!r}"
+    first, second = ({_key(row): row for row in rows} for rows in (said_evidence, wanted_evidence))
+    for key in first.keys() | second.keys():
+        one, two = first.get(key), second.get(key)
+        if one is None or two is None:
+            yield f"evidence {key}: engine {_shown(one)}, oracle {_shown(two)}"
+            continue
+        odd = [name for name in one if name != "subject_ref" and one[name] != two.get(name)]
+        if odd:
+            yield f"evidence {key}: engine { {n: one[n] for n in odd} }, oracle { {n: two.get(n) for n in odd} }"
+    if sum((row["points"] for row in said_evidence), Decimal(0)) != (said["score"] or 0):
+        yield "the engine's evidence does not add up to its score"
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value or ())
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in ("dimension", "entry", "indicator", "record_id"))
+
+
+def _shown(row: Mapping[str, Any] | None) -> Any:
+    return row and {name: value for name, value in row.items() if value is not None and name != "subject_ref"}
