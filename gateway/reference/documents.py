@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.reference import assumptions, asyncapi, formats_page, schemas, templates
+from gateway.reference import asyncapi, formats_page, models_page, schemas, templates
 
 ROOT: Final = Path(__file__).parents[2]
 #: Path below the root → content. Each renderer owns its paths alone.
 Rendered = Mapping[str, bytes]
 RENDERERS: Final[tuple[Callable[[], Rendered], ...]] = (
-    assumptions.render_page,
+    models_page.render_pages,
     schemas.render_editor_schemas,
     schemas.render_dataset_schemas,
     schemas.render_arrow_schemas,

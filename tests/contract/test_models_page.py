@@ -1,0 +1,55 @@
+"""The page of the models: every domain and indicator is there, and what nobody collects is said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from connectors.department import load_departments
+from gateway.reference.markdown import Tongue, anchor
+from gateway.reference.models_page import render_models
+from scoring.library import load_models
+
+MODELS, DEPARTMENTS = load_models(), load_departments()
+TONGUES = pytest.mark.parametrize("tongue", [Tongue("en"), Tongue("zh")], ids=lambda tongue: tongue.language)
+
+
+def section(page: str, name: str) -> str:
+    """The part of the page about the model ``name``."""
+    return next(part for part in re.split(r"^## ", page, flags=re.MULTILINE) if f"`{name}`" in part)
+
+
+@TONGUES
+def test_every_indicator_has_its_row_when_the_page_is_rendered(tongue: Tongue) -> None:
+    page = render_models(MODELS, DEPARTMENTS, tongue)
+    for model in MODELS.by_id.values():
+        rows = {line.split(" | ")[0].lstrip("| ") for line in section(page, model.name).splitlines() if line[:1] == "|"}
+        assert {*model.indicators, *model.overrides} <= rows
+
+
+@TONGUES
+def test_every_link_leads_to_a_heading_when_the_page_is_rendered(tongue: Tongue) -> None:
+    page = render_models(MODELS, DEPARTMENTS, tongue)
+    headings = {anchor(heading) for heading in re.findall(r"^## (.+)$", page, re.MULTILINE)}
+    links = set(re.findall(r"\(#(.+?)\)", page))
+    assert len(links) == len(MODELS.by_id)
+    assert links <= headings
+
+
+def test_needed_data_is_not_collected_when_a_model_waits_for_it() -> None:
+    rows = section(render_models(MODELS, DEPARTMENTS, Tongue("en")), "public_credit_enterprise@2026.1")
+    (row,) = [line for line in rows.splitlines() if line.startswith("| abnormal_tax ")]
+    assert "**not collected**" in row
+    assert "republished" in row
+
+
+def test_a_dataset_is_not_collected_when_its_department_does_not_send_it() -> None:
+    ecology = DEPARTMENTS.by_id["ecology_environment"]
+    silent = ecology.model_copy(update={"datasets": {k: v for k, v in ecology.datasets.items() if k != "complaint"}})
+    without = replace(DEPARTMENTS, by_id={**DEPARTMENTS.by_id, silent.id: silent})
+    before, after = (render_models(MODELS, known, Tongue("en")) for known in (DEPARTMENTS, without))
+    (row,) = [line for line in after.splitlines() if line.startswith("| IND1210 ")]
+    assert "`complaint` (**not collected**)" in row
+    assert row not in before
