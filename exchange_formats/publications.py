@@ -42,6 +42,11 @@ class Totals(_Frozen):
     updated: Count = 0
     escalated: Count = 0
     cleared: Count = 0
+    expired: Count = 0
+    signed: Count = 0
+    handled: Count = 0
+    declared: Count = 0
+    lifted: Count = 0
 
 
 class _Publication(_Frozen):
@@ -92,6 +97,8 @@ class Plan(_Publication):
     previous_seal: Sha256 | None = None
     baseline_run_id: str | None
     baseline_sha256: Sha256 | None
+    #: Manifests of the entries of the warning log that are told, in order.
+    warned: tuple[Sha256, ...] = ()
     #: Older message versions that are sent besides the newest: noun → versions.
     older: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     #: The ``time`` of every message.

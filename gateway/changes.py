@@ -1,4 +1,4 @@
-"""What changed between two runs of a domain: the content of the next publication (semantics §7).
+"""Which grades changed between two runs of a domain: the content of the next publication (semantics §7).
 
 The comparison runs in DuckDB over the runs' Arrow files and is streamed: memory is
 bounded by its limit, not by the number of subjects.
@@ -27,11 +27,10 @@ from exchange_formats.messages import (
     Override,
     PublicCredit,
     Reason,
-    Warning_,
     WithdrawnGrade,
     shown_name,
 )
-from exchange_formats.results import GRADES, WARNINGS
+from exchange_formats.results import GRADES
 from exchange_formats.subjects import mask_identity
 
 T = TypeVar("T")
@@ -40,26 +39,6 @@ _ROWS = 2_000
 _REMEMBERED = 10_000
 #: What a consumer sees of a grade; a difference in any of it is a change.
 _CONTENT = tuple(name for name in GRADES.names if name not in {"subject_ref", "subject_type", "individual_business"})
-#: First sent, first seen: the most severe warnings go out first. Levels of a domain's own rank between.
-_SEVERITY: Mapping[str, int] = {"red": 9, "orange": 6, "yellow": 3, "blue": 1}
-_OWN_LEVEL = 2
-
-
-@dataclass(frozen=True, slots=True)
-class RunFiles:
-    """The artefacts that are published, as local files."""
-
-    grades: pads.Dataset
-    warnings: pads.Dataset
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedWarning:
-    """A warning that stands, and what it was in the baseline."""
-
-    warning: Warning_
-    previous_level: str
-    previous_records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +57,9 @@ class Wording:
     overrides: Mapping[str, Titled] = field(default_factory=dict)
     warnings: Mapping[str, Titled] = field(default_factory=dict)
     measures: Mapping[str, Titled] = field(default_factory=dict)
+    industry_warning: Titled = Titled("行业性预警")
+    #: AMQP priority of each level of warnings.
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Rendered:
@@ -131,42 +113,7 @@ class Changes:
             "SELECT * FROM old_grades o WHERE NOT EXISTS "
             "(SELECT 1 FROM new_grades n WHERE n.subject_ref = o.subject_ref) ORDER BY city_code, subject_ref"
         )
-        return self._render(query, lambda row: WithdrawnGrade(**_subject(row), previous_grade=row["grade"]))
-
-    def raised(self) -> Iterator[Warning_]:
-        """Warnings that were not there; the most severe first."""
-        query = (
-            "SELECT n.* FROM new_warnings n WHERE NOT EXISTS (SELECT 1 FROM old_warnings o WHERE o.id = n.id) "
-            f"ORDER BY {_severity_sql('n.level')} DESC, n.city_code, n.subject_ref, id"
-        )
-        return self._render(query, self._render_warning)
-
-    def escalated(self) -> Iterator[ChangedWarning]:
-        """Warnings that stand at a more severe level than before; the most severe first."""
-        return self._changed(f"{_severity_sql('n.level')} > {_severity_sql('o.level')}")
-
-    def updated(self) -> Iterator[ChangedWarning]:
-        """Warnings that stand, no more severe than before, with other records behind them or another level."""
-        return self._changed(
-            f"{_severity_sql('n.level')} <= {_severity_sql('o.level')} "
-            "AND (n.level <> o.level OR n.records <> o.records)"
-        )
-
-    def _changed(self, condition: str) -> Iterator[ChangedWarning]:
-        query = (
-            "SELECT n.*, o.level AS previous_level, o.records AS previous_records "
-            f"FROM new_warnings n JOIN old_warnings o USING (id) WHERE {condition} "
-            f"ORDER BY {_severity_sql('n.level')} DESC, n.city_code, n.subject_ref, id"
-        )
-        return self._render(query, self._render_change)
-
-    def cleared(self) -> Iterator[Warning_]:
-        """Warnings the baseline had and this run has not."""
-        query = (
-            "SELECT * FROM old_warnings o WHERE NOT EXISTS (SELECT 1 FROM new_warnings n WHERE n.id = o.id) "
-            "ORDER BY city_code, subject_ref, id"
-        )
-        return self._render(query, self._render_warning)
+        return self._render(query, lambda row: WithdrawnGrade(**describe_subject(row), previous_grade=row["grade"]))
 
     def _render(self, query: str, build: Callable[[dict[str, Any]], T]) -> Iterator[T]:
         """Stream a query; one stream at a time, for they share the connection.
@@ -180,11 +127,11 @@ class Changes:
                 try:
                     yield build(row)
                 except ValidationError as error:
-                    raise FatalError(_explain(row, error)) from None
+                    raise refuse_row(row, error) from None
 
     def _render_grade(self, row: dict[str, Any]) -> GradeResult:
         return GradeResult(
-            **_subject(row),
+            **describe_subject(row),
             score=None if row["score"] is None else f"{row['score']:.2f}",
             grade=row["grade"],
             computed_grade=row["computed_grade"],
@@ -199,40 +146,16 @@ class Changes:
             not_collected=tuple(row["not_collected"]),
         )
 
-    def _render_change(self, row: dict[str, Any]) -> ChangedWarning:
-        return ChangedWarning(self._render_warning(row), row["previous_level"], row["previous_records"])
-
-    def _render_warning(self, row: dict[str, Any]) -> Warning_:
-        found = _find(self._wording.warnings, row["rule"])
-        return Warning_(
-            **_subject(row),
-            id=row["id"],
-            rule=row["rule"],
-            level=row["level"],
-            title=found.title,
-            triggered_on=row["triggered_on"],
-            trigger=row["first_trigger"],
-            records=row["records"],
-            basis=found.basis,
-        )
-
 
 @contextmanager
 def compare_runs(
-    new: RunFiles, old: RunFiles | None, wording: Wording, spool: Path, *, memory_limit: str = "1GB"
+    new: pads.Dataset, old: pads.Dataset | None, wording: Wording, spool: Path, *, memory_limit: str = "1GB"
 ) -> Iterator[Changes]:
-    """Compare ``new`` with its baseline ``old`` (None: everything is new); ``spool`` takes what memory cannot hold."""
+    """Compare grades with their baseline (None: everything is new); ``spool`` takes what memory cannot hold."""
     with duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": str(spool / "duckdb")}) as connection:
-        connection.register("new_grades", new.grades)
-        connection.register("old_grades", old.grades if old else GRADES.empty_table())
-        connection.register("new_warnings", new.warnings)
-        connection.register("old_warnings", old.warnings if old else WARNINGS.empty_table())
+        connection.register("new_grades", new)
+        connection.register("old_grades", GRADES.empty_table() if old is None else old)
         yield Changes(connection, wording)
-
-
-def severity(level: str) -> int:
-    """AMQP priority of a warning level: 1 … 9."""
-    return _SEVERITY.get(level, _OWN_LEVEL)
 
 
 def render_points(points: Decimal) -> str:
@@ -242,12 +165,8 @@ def render_points(points: Decimal) -> str:
     return "0" if trimmed in {"", "-", "-0"} else trimmed
 
 
-def _severity_sql(column: str) -> str:
-    cases = " ".join(f"WHEN '{level}' THEN {rank}" for level, rank in _SEVERITY.items())
-    return f"CASE {column} {cases} ELSE {_OWN_LEVEL} END"
-
-
-def _subject(row: dict[str, Any]) -> dict[str, Any]:
+def describe_subject(row: dict[str, Any]) -> dict[str, Any]:
+    """Whom a row is about, as a message shows it."""
     return {
         "subject_ref": row["subject_ref"],
         "subject_type": row["subject_type"],
@@ -257,10 +176,12 @@ def _subject(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _explain(row: dict[str, Any], error: ValidationError) -> str:
+def refuse_row(row: dict[str, Any], error: ValidationError) -> FatalError:
+    """The error of a row that no message may carry: its subject masked, its values not shown."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(map(str, first["loc"])) or "row"
-    return f"结果无法发布 a result cannot be published: {mask_identity(row['subject_ref'])}: {where}: {first['msg']}"
+    shown = mask_identity(row["subject_ref"])
+    return FatalError(f"结果无法发布 a result cannot be published: {shown}: {where}: {first['msg']}")
 
 
 def _render_public_credit(row: dict[str, Any]) -> PublicCredit | None:

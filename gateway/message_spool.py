@@ -8,10 +8,10 @@ memory holds one slice, and the same messages can be produced again without comp
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from exchange_formats.digests import digest_bytes
 from exchange_formats.messages import (
@@ -23,7 +23,6 @@ from exchange_formats.messages import (
     OutgoingMessage,
     RunData,
     Slice,
-    Warning_,
     WithdrawnGrade,
     cut_slices,
     encode_grades,
@@ -34,11 +33,20 @@ from exchange_formats.messages import (
     warning_key,
 )
 from exchange_formats.messages.versions import ServedVersions
-from exchange_formats.messages.warning_log import ESCALATED, UPDATED
+from exchange_formats.messages.warning_log import (
+    DECLARED,
+    LIFTED,
+    PROVINCE,
+    IndustryAlert,
+    encode_answer,
+    encode_industry,
+)
 from exchange_formats.publications import PlannedMessage, Totals
-from gateway.changes import ChangedWarning, severity
+from gateway.warning_messages import ToldWarning
 
 _Also = tuple[tuple[str, str | int], ...]
+#: Of a level that the run's table no longer has.
+_PRIORITY: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class _Entry:
     priority: int = 0
     #: Fields of the message's own beside its results.
     also: _Also = ()
+    #: Who answered a warning.
+    department: str = ""
 
 
 class MessageSpool:
@@ -85,27 +95,21 @@ class MessageSpool:
             about = f"{self._domain}/{cut.area.city}"
             self._add(_Entry(kind, self._end, len(blob), len(cut.items), key, about), blob)
 
-    def add_warnings(self, kind: EventType, warnings: Iterable[Warning_]) -> None:
-        """One message a warning."""
-        for one in warnings:
-            self._add_warning(kind, one)
+    def add_warnings(self, told: Iterable[ToldWarning], priorities: Mapping[str, int]) -> None:
+        """One message an event of the warning log; ``priorities``: level → AMQP priority."""
+        for one in told:
+            self._add_warning(one, priorities.get(one.warning.level, _PRIORITY))
 
-    def add_escalations(self, changes: Iterable[ChangedWarning]) -> None:
-        """One message a warning that became more severe."""
-        for one in changes:
-            also = (("previous_level", one.previous_level), ("cause", "new_trigger"))
-            self._add_warning(ESCALATED, one.warning, also)
-
-    def add_updates(self, changes: Iterable[ChangedWarning]) -> None:
-        """One message a warning that changed otherwise."""
-        for one in changes:
-            also = (("previous_level", one.previous_level), ("previous_records", one.previous_records))
-            self._add_warning(UPDATED, one.warning, also)
-
-    def _add_warning(self, kind: EventType, one: Warning_, also: _Also = ()) -> None:
-        key = warning_key(self._domain, one.city, one.level, person=one.is_person)
-        blob = encode_item(one)
-        self._add(_Entry(kind, self._end, len(blob), 1, key, one.subject_ref, severity(one.level), also), blob)
+    def _add_warning(self, told: ToldWarning, priority: int) -> None:
+        warning = told.warning
+        if isinstance(warning, IndustryAlert):
+            city, about, person = PROVINCE, self._domain, False
+        else:
+            city, about, person = warning.city, warning.subject_ref, warning.is_person
+        key = warning_key(self._domain, city, warning.level, person=person)
+        blob = warning.model_dump_json(exclude_none=True).encode()
+        entry = _Entry(told.type, self._end, len(blob), 1, key, about, priority, told.also, told.department)
+        self._add(entry, blob)
 
     def _add(self, entry: _Entry, blob: bytes) -> None:
         self._file.write(blob)
@@ -118,15 +122,9 @@ class MessageSpool:
         counts: Counter[str] = Counter()
         for entry in self._entries:
             counts[entry.type.split(".")[3]] += entry.count
-        return Totals(
-            messages=len(self._entries),
-            results=counts["evaluated"],
-            withdrawn=counts["withdrawn"],
-            raised=counts["raised"],
-            updated=counts["updated"],
-            escalated=counts["escalated"],
-            cleared=counts["cleared"],
-        )
+        counts["messages"] = len(self._entries)
+        counts["results"] = counts.pop("evaluated", 0)
+        return Totals(**counts)
 
     def messages(self, run: RunData, time: datetime) -> Iterator[OutgoingMessage]:
         """All messages in order, each followed by its older versions. The same input, the same bytes.
@@ -153,6 +151,10 @@ class MessageSpool:
             if entry.type in totals:
                 numbers[entry.type] += 1
                 data = encode_grades(said, Slice(number=numbers[entry.type], of=totals[entry.type]), (blob,))
+            elif entry.department:
+                data = encode_answer(said, blob, entry.department, **dict(entry.also))
+            elif entry.type in {DECLARED, LIFTED}:
+                data = encode_industry(said, blob)
             else:
                 data = encode_warning(said, blob, **dict(entry.also))
             message = encode_message(

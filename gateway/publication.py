@@ -33,6 +33,7 @@ from exchange_formats.publications import Plan, Receipt, Totals
 from gateway.locks import work_alone
 from gateway.message_spool import MessageSpool
 from gateway.rendering import describe_run, render_changes
+from gateway.warning_log import read_log, record_warnings
 
 _DOCUMENT = re.compile(r"/run=([0-9a-f]{32})/(plan|receipt)\.json$")
 
@@ -135,19 +136,28 @@ def publish_domain(
         withheld: list[str] = []
         for run in _in_order(runs, ledger):
             plan = ledger.plans.get(run.run_id)
-            backfill = ledger.is_backfill(run)
+            backfill = run.what_if or ledger.is_backfill(run)
             if plan is None and backfill and not correction:
                 withheld.append(run.run_id)
                 continue
             versions = served or ServedVersions()
             if plan is not None:
                 versions = versions.only(plan.older)
-            job = _Job(lake, run, ledger, now, versions, correction=plan.correction if plan else backfill)
+            corrects = plan.correction if plan else backfill
+            warned = plan.warned if plan else () if corrects else _find_untold(lake, run, ledger, spool)
+            job = _Job(lake, run, ledger, now, versions, correction=corrects, warned=warned)
             with job.render(spool, runs) as spooled:
                 receipt = job.send(spooled, plan, open_publisher, progress)
             ledger = _Ledger((*ledger.receipts, receipt), ledger.plans)
             done.append(_report(receipt, resumed=plan is not None))
     return PublicationResult(domain, tuple(done), tuple(withheld))
+
+
+def _find_untold(lake: Lake, run: RunManifest, ledger: _Ledger, spool: Path) -> tuple[str, ...]:
+    """The entries of the warning log to tell with ``run``: what it changed, and what was answered since the last."""
+    record_warnings(lake, run, spool=spool)
+    before = ledger.baseline(run, correction=False)
+    return read_log(lake, run.domain).untold(run.run_id, before.run_id if before else None)
 
 
 def _report(receipt: Receipt, *, resumed: bool) -> PublishedRun:
@@ -172,6 +182,7 @@ class _Job:
     now: Callable[[], datetime]
     served: ServedVersions
     correction: bool
+    warned: tuple[str, ...]
 
     @property
     def _baseline(self) -> Receipt | None:
@@ -184,8 +195,7 @@ class _Job:
         if before is not None and before.run_id not in runs:
             raise FatalError(f"基线运行缺失 the baseline run is missing in the lake: {before.run_id}")
         baseline = runs[before.run_id] if before else None
-        served, correction = self.served, self.correction
-        with render_changes(self.lake, self.run, baseline, spool, served=served, correction=correction) as spooled:
+        with render_changes(self.lake, self.run, baseline, spool, served=self.served, warned=self.warned) as spooled:
             yield spooled
 
     def send(
@@ -231,6 +241,7 @@ class _Job:
             totals=spooled.totals,
             baseline_run_id=self._baseline.run_id if self._baseline else None,
             baseline_sha256=self._baseline.manifest_sha256 if self._baseline else None,
+            warned=self.warned,
             older={noun: tuple(sorted(versions)) for noun, versions in sorted(self.served.older.items())},
             planned_at=planned_at,
             messages=spooled.plan(self._run_data(first), planned_at),

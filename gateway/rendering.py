@@ -9,11 +9,13 @@ from pathlib import Path
 
 from connectors.lake import Lake
 from exchange_formats.manifests import RunManifest
-from exchange_formats.messages import CLEARED, EVALUATED, RAISED, WITHDRAWN, RunData
+from exchange_formats.messages import EVALUATED, WITHDRAWN, RunData
 from exchange_formats.messages.versions import ServedVersions
 from gateway.artefacts import open_artefact
-from gateway.changes import RunFiles, compare_runs
+from gateway.changes import compare_runs
 from gateway.message_spool import MessageSpool
+from gateway.warning_log import read_log
+from gateway.warning_messages import tell_entries
 from gateway.wording import read_wording
 
 
@@ -25,24 +27,25 @@ def render_changes(
     spool: Path,
     *,
     served: ServedVersions,
-    correction: bool,
+    warned: tuple[str, ...] = (),
 ) -> Iterator[MessageSpool]:
     """Compare ``run`` with its baseline (None: all is new) and encode what changed into a temporary file.
+
+    ``warned``: manifests of the entries of the warning log that are told with it; a correction tells none.
 
     Raises:
         FatalError: an artefact or model that is missing or not what its manifest says; a row no message may carry.
     """
     with tempfile.TemporaryDirectory(dir=spool, prefix="publish-") as folder:
-        old = _open(lake, baseline) if baseline else None
+        new = open_artefact(lake, run, "grades")
+        old = open_artefact(lake, baseline, "grades") if baseline else None
         wording = read_wording(lake, run)
         with (Path(folder) / "messages").open("w+b") as file:
             spooled = MessageSpool(run.domain, file, served)
-            with compare_runs(_open(lake, run), old, wording, Path(folder)) as changes:
-                if not correction:
-                    spooled.add_escalations(changes.escalated())
-                    spooled.add_warnings(RAISED, changes.raised())
-                    spooled.add_updates(changes.updated())
-                    spooled.add_warnings(CLEARED, changes.cleared())
+            if warned:
+                told = tell_entries(lake, read_log(lake, run.domain), warned, wording)
+                spooled.add_warnings(told, wording.priorities)
+            with compare_runs(new, old, wording, Path(folder)) as changes:
                 spooled.add_grades(EVALUATED, changes.grades())
                 spooled.add_grades(WITHDRAWN, changes.withdrawn())
             yield spooled
@@ -60,7 +63,3 @@ def describe_run(run: RunManifest, sequence: int, *, correction: bool) -> RunDat
         sequence=sequence,
         correction=correction,
     )
-
-
-def _open(lake: Lake, run: RunManifest) -> RunFiles:
-    return RunFiles(open_artefact(lake, run, "grades"), open_artefact(lake, run, "warnings"))

@@ -23,9 +23,12 @@ def describe_model(resolved: ResolvedModel) -> Wording:
     model = resolved.model
     dimensions = {name: Titled(found.title) for name, found in model.dimensions.items()}
     indicators = {name: Titled(found.title, found.basis) for name, found in model.indicators.items()}
+    burst = resolved.warnings.burst
     return Wording(
         indicators=dimensions | indicators,
         overrides={name: Titled(found.title, found.basis) for name, found in model.overrides.items()},
         warnings={rule.id: Titled(rule.title) for rule in resolved.warnings.rules},
+        priorities={name: level.priority for name, level in resolved.warnings.levels.items()},
+        industry_warning=Titled(burst.title if burst else "行业性预警"),
         measures={code: Titled(found.title, found.basis) for code, found in resolved.measures.measures.items()},
     )

@@ -146,8 +146,8 @@ def fold_events(
 @contextmanager
 def _open_engine(output: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
     with TemporaryDirectory(dir=output, prefix=".spill-") as spill:
-        settings = {"memory_limit": memory_limit, "temp_directory": spill, "preserve_insertion_order": "false"}
-        with duckdb.connect(config=settings) as connection:
+        with duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spill}) as connection:
+            connection.execute("SET preserve_insertion_order TO false")
             connection.execute("SET TimeZone = 'UTC'")
             try:
                 yield connection

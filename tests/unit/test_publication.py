@@ -17,7 +17,6 @@ from exchange_formats.keys import plan_key, receipt_key, run_prefix
 from exchange_formats.messages import (
     CLEARED,
     EVALUATED,
-    RAISED,
     WITHDRAWN,
     GradesEvaluated,
     GradesWithdrawn,
@@ -29,7 +28,7 @@ from exchange_formats.messages import (
 from exchange_formats.messages.decoding import decode_event
 from exchange_formats.messages.envelope import CloudEvent, InboundEvent
 from exchange_formats.messages.snapshots import SnapshotPart, join_parts, read_snapshot
-from exchange_formats.messages.warning_log import ESCALATED, UPDATED
+from exchange_formats.messages.warning_log import DECLARED, ESCALATED, UPDATED, WarningDeclared
 from exchange_formats.publications import Plan, Receipt
 from gateway.changes import render_points
 from gateway.publication import PublicationResult, publish_domain
@@ -37,7 +36,7 @@ from gateway.snapshots import SnapshotResult, send_snapshot
 from tests.fakes import DiedError, DyingStore, MemoryStore
 from tests.publication_samples import DOMAIN, NOW, Bus, Runs, code, grade, warning
 
-JUNE, JULY = date(2026, 6, 30), date(2026, 7, 31)
+JUNE, JULY = date(2026, 6, 30), date(2026, 7, 2)
 A, B, C = code(1), code(2), code(3)
 
 
@@ -135,14 +134,21 @@ def test_only_changes_are_sent_when_a_run_follows(runs: Runs, publish: Any) -> N
     assert refs(bus, EVALUATED) == [B, code(4)]
     assert refs(bus, WITHDRAWN) == [C]
     by_type = {event.type: event.data for event in events(bus.sent)}
-    raised, cleared = by_type[RAISED], by_type[CLEARED]
-    assert isinstance(raised, WarningRaised)
+    raised = [event.data.warning for event in events(bus.sent) if isinstance(event.data, WarningRaised)]
+    # The fall itself warns, too, and more severely.
+    assert [(one.subject_ref, one.rule) for one in raised] == [(B, "fell_to_worst"), (code(4), "frequent_penalties")]
+    cleared = by_type[CLEARED]
     assert isinstance(cleared, WarningCleared)
-    assert (raised.warning.subject_ref, cleared.warning.subject_ref) == (code(4), A)
+    assert cleared.warning.subject_ref == A
     evaluated = by_type[EVALUATED]
     assert isinstance(evaluated, GradesEvaluated)
     assert [one.previous_grade for one in evaluated.results] == ["C", None]
-    assert [event.sequence for event in said(bus.sent)] == [4, 5, 6, 7]
+    assert [event.sequence for event in said(bus.sent)] == [4, 5, 6, 7, 8, 9]
+    # One of three subjects is newly red: the whole domain is warned.
+    declared = by_type[DECLARED]
+    assert isinstance(declared, WarningDeclared)
+    assert (declared.industry_warning.warned_subjects, declared.industry_warning.all_subjects) == (1, 3)
+    assert "warning.enterprise_environment.330000.orange" in {one.routing_key for one in bus.sent}
 
 
 @pytest.mark.parametrize(
@@ -329,7 +335,7 @@ def test_correction_restates_its_day_and_leaves_the_standing_grade_alone(runs: R
     (data,) = said(bus.sent)
     assert (data.correction, data.as_of, data.sequence) == (True, JUNE, 4)
     assert result.runs[0].correction
-    runs.commit(date(2026, 8, 31), [grade(A), grade(B), grade(C)], [warning(A)])
+    runs.commit(date(2026, 7, 3), [grade(A), grade(B), grade(C)], [warning(A)])
     following = Bus()
     publish(following)
     assert following.sent == []
