@@ -22,11 +22,12 @@ from exchange_formats.keys import domain_prefix, landing_prefix, manifest_digest
 from exchange_formats.manifests import LackingInput, RunManifest
 from exchange_formats.periods import cycle_start
 from exchange_formats.results import MODEL_FILE
+from exchange_formats.shards import split_shards
 from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
 from gateway.evaluation_attempts import Attempt
 from gateway.outcomes import was_tried
-from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate
-from scoring.evaluations import Evaluation
+from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
+from scoring.evaluations import Evaluation, combine_shards
 from scoring.library import Models
 from scoring.model import PUBLIC_CREDIT_DOMAINS
 from scoring.resolution import SEMANTICS, ResolvedModel, resolve
@@ -251,16 +252,22 @@ def refer(manifest: RunManifest, *, new: bool, backfill: bool = False, stale: tu
 
 @dataclass(frozen=True)
 class InProcess:
-    """DuckDB in this process, in ``shards`` parts one after the other."""
+    """DuckDB in this process, in ``shards`` parts one after the other; ``progress`` hears how many are done."""
 
     shards: int = 1
     memory_limit: str | None = None
+    progress: Callable[[int, int], None] | None = None
 
     def __call__(self, resolved: ResolvedModel, lake: Lake, cut: Cut, as_of: date, output: Path) -> Evaluation:
         """Score every subject; see ``scoring.engine.evaluate``."""
         limit = self.memory_limit or os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
         inputs = open_inputs(lake, cut)
-        return evaluate(resolved, inputs, as_of, output, shards=self.shards, memory_limit=limit)
+        results = []
+        for shard in split_shards(self.shards):
+            results.append(evaluate_shard(resolved, inputs, as_of, output, shard, memory_limit=limit))
+            if self.progress:
+                self.progress(len(results), self.shards)
+        return combine_shards(resolved, inputs.keys(), as_of, output, results)
 
 
 def _say_age(one: LackingInput) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -18,9 +18,9 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from connectors.department import Department
-from exchange_formats.periods import SHANGHAI
 from exchange_formats.rejects import describe_reason
 from gateway.cli import EXIT_CODES
+from gateway.cli.instants import read_instant
 from gateway.cli.terminal import open_console
 from gateway.collection import CollectionResult, collect_dataset, collect_department, require_dataset
 from gateway.workplace import Workplace, open_workplace
@@ -55,13 +55,13 @@ def collect(
     chosen = workplace.departments[department]
     for name in dataset or ():
         require_dataset(chosen, name)
-    end = _read_instant(until, "--until") or datetime.now(UTC)
+    end = read_instant(until, "--until") or datetime.now(UTC)
     with _show_progress(as_json=as_json) as bar:
         one = partial(
             _collect_one,
             workplace=workplace,
             department=chosen,
-            since=_read_instant(since, "--since"),
+            since=read_instant(since, "--since"),
             until=end,
             full=full,
             dry_run=dry_run,
@@ -119,19 +119,6 @@ def _show_progress(*, as_json: bool) -> Iterator[Bar]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True, disable=as_json) as bar:
         yield bar
-
-
-def _read_instant(text: str | None, option: str) -> datetime | None:
-    """A date (its first moment in Shanghai) or an ISO instant; without a zone it is Shanghai's."""
-    if text is None:
-        return None
-    try:
-        if len(text) == len("2026-01-01"):
-            return datetime.combine(date.fromisoformat(text), time(), SHANGHAI).astimezone(UTC)
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter("2026-06-30 | 2026-06-30T08:00:00", param_hint=option) from error
-    return (instant if instant.tzinfo else instant.replace(tzinfo=SHANGHAI)).astimezone(UTC)
 
 
 def _plain(result: CollectionResult) -> dict[str, object]:
