@@ -11,6 +11,10 @@ import pytest
 
 from connectors.lake import Lake
 from exchange_formats.errors import SkippableError
+from exchange_formats.keys import domain_prefix
+from exchange_formats.manifests import RunManifest
+from exchange_formats.periods import add_months
+from gateway.artefacts import open_artefact
 from gateway.cuts import open_inputs, read_runs, resolve_cut
 from gateway.evaluation import WithheldError, evaluate_domain
 from gateway.outcomes import read_run_outcomes, read_standing_outcome
@@ -19,7 +23,7 @@ from scoring.library import Models
 from scoring.resolution import resolve
 from tests.fakes import MemoryStore
 from tests.lake_samples import UNTIL, land, note
-from tests.scoring_cases import AS_OF, ENVIRONMENT, MODELS, join_inputs, penalty
+from tests.scoring_cases import AS_OF, ENVIRONMENT, MODELS, join_inputs, penalty, reference
 
 DOMAIN = ENVIRONMENT.id
 PENALTY = f"{ENVIRONMENT.department}/penalty"
@@ -243,3 +247,86 @@ def test_later_runs_wait_for_nobody(lake: Lake) -> None:
     evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
     later = evaluate_domain(DOMAIN, as_of=date(2026, 7, 1), lake=lake, models=MODELS, expected=INPUTS.keys())
     assert later.new
+
+
+# our own public credit (semantics §3)
+
+PUBLIC = MODELS.by_id["public_credit_enterprise"]
+
+
+def evaluate_public(lake: Lake, day: date) -> RunManifest:
+    """Our own evaluation of the enterprises, on the records that are there."""
+    if not lake.heads("landing/department=market_regulation/dataset=profile/"):
+        profiles = join_inputs(PUBLIC, [{}, {}], day)["market_regulation/profile"]
+        land(lake, "market_regulation/profile", profiles)
+    run = evaluate_domain(PUBLIC.id, as_of=day, lake=lake, models=MODELS)
+    manifest = lake.manifest(domain_prefix(PUBLIC.id), run.manifest_sha256)
+    assert isinstance(manifest, RunManifest)
+    return manifest
+
+
+def read_grades(lake: Lake) -> dict[str, dict[str, Any]]:
+    rows = open_artefact(lake, newest_run(lake, DOMAIN), "grades").to_table().to_pylist()
+    return {row["subject_ref"]: row for row in rows}
+
+
+def land_without_public_credit(lake: Lake) -> None:
+    """The inputs, but of the second subject the platform has no result."""
+    inputs = join_inputs(ENVIRONMENT, [SUBJECTS[0], {"public_credit": None}])
+    for source, table in inputs.items():
+        note(lake, source, UNTIL, land(lake, source, table))
+
+
+def test_our_own_result_stands_in_when_the_platform_has_none(lake: Lake) -> None:
+    land_without_public_credit(lake)
+    before = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
+    assert [row["public_credit_origin"] for row in read_grades(lake).values()] == ["platform", "neutral"]
+    public = evaluate_public(lake, date(2026, 5, 31))
+    run = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
+    assert run.run_id != before.run_id
+    assert newest_run(lake, DOMAIN).evaluations == {PUBLIC.id: public.sha256}
+    first, second = (read_grades(lake)[reference(number)] for number in (0, 1))
+    assert (first["public_credit_origin"], first["public_credit_score"]) == ("platform", 820)
+    assert (second["public_credit_origin"], second["public_credit_evaluated_on"]) == ("own_model", date(2026, 5, 31))
+    own = {row["subject_ref"]: row["score"] for row in open_artefact(lake, public, "grades").to_table().to_pylist()}
+    assert second["public_credit_score"] == own[reference(1)]
+
+
+def test_newest_own_result_is_used_when_it_is_not_later_than_the_day(lake: Lake) -> None:
+    land_without_public_credit(lake)
+    runs = {day: evaluate_public(lake, day) for day in (date(2026, 4, 30), date(2026, 5, 31), date(2026, 7, 31))}
+    cut = resolve_cut(lake, RESOLVED, AS_OF)
+    assert cut.evaluations == {PUBLIC.id: runs[date(2026, 5, 31)].sha256}
+    assert resolve_cut(lake, RESOLVED, date(2026, 4, 29)).evaluations == {}
+
+
+def test_own_result_is_not_used_when_it_is_older_than_its_cycle(lake: Lake) -> None:
+    land_without_public_credit(lake)
+    evaluate_public(lake, date(2026, 4, 30))
+    assert RESOLVED.public_credit is not None
+    months = RESOLVED.public_credit[1].not_older_than
+    last = add_months(date(2026, 4, 30), months)
+    assert set(resolve_cut(lake, RESOLVED, last).evaluations) == {PUBLIC.id}
+    assert resolve_cut(lake, RESOLVED, last + timedelta(days=1)).evaluations == {}
+
+
+def test_own_result_is_not_used_when_it_was_not_known_yet(lake: Lake) -> None:
+    land_without_public_credit(lake)
+    evaluate_public(lake, date(2026, 5, 31))
+    assert set(resolve_cut(lake, RESOLVED, AS_OF, known_at=datetime.now(UTC)).evaluations) == {PUBLIC.id}
+    assert resolve_cut(lake, RESOLVED, AS_OF, known_at=UNTIL).evaluations == {}
+
+
+def test_cut_lists_every_department_when_a_model_counts_all_of_them(lake: Lake) -> None:
+    land_all(lake)
+    more = join_inputs(MODELS.by_id["work_safety"], [{"penalty": [penalty("2004", "2026-05-01")]}])
+    land(lake, "emergency_management/penalty", more["emergency_management/penalty"])
+    run = evaluate_public(lake, date(2026, 5, 31))
+    assert {"ecology_environment/penalty", "emergency_management/penalty"} <= run.cut.keys()
+    assert not any("*" in source for source in run.cut)
+    assert "violation_code" not in str(PUBLIC.indicators)
+    public = open_artefact(lake, run, "evidence").to_table().to_pylist()
+    assert {row["dataset"] for row in public if row["record_id"]} == {
+        "ecology_environment/penalty",
+        "emergency_management/penalty",
+    }
