@@ -27,6 +27,7 @@ from exchange_formats.messages.checkpoints import (
 )
 from exchange_formats.messages.envelope import GATEWAY_SOURCE, OutgoingMessage, encode_event
 from exchange_formats.messages.registry import MESSAGES
+from exchange_formats.publications import Receipt
 from gateway.locks import work_alone
 from gateway.outbox import Letter, send_once
 from gateway.publication import OpenPublisher
@@ -35,8 +36,13 @@ _ID = "[a-z][a-z0-9_]{2,39}"
 #: A manifest's key → the prefix of its chain and its parts.
 _CHAINS = (
     re.compile(rf"(landing/department=({_ID})/dataset=({_ID})/).*/manifest-[0-9a-f]{{64}}\.json"),
-    re.compile(rf"(scored/domain=({_ID})/).*/manifest-[0-9a-f]{{64}}\.json"),
+    *(
+        re.compile(rf"({root}/domain=({_ID})/).*/manifest-[0-9a-f]{{64}}\.json")
+        for root in ("scored", "statistics", "warned")
+    ),
 )
+_RECEIPT = re.compile(rf"published/domain=({_ID})/run=[0-9a-f]{{32}}/receipt\.json")
+_ROOTS = ("landing/", "scored/", "statistics/", "warned/")
 _CHECKPOINT = re.compile(r"/checkpoint-[0-9a-f]{64}\.json$")
 
 
@@ -92,12 +98,27 @@ def _commit(day: date, lake: Lake, open_publisher: OpenPublisher, time: datetime
 def read_chains(lake: Lake) -> tuple[Chain, ...]:
     """Every chain of the lake with its heads, by name; also of participants that are configured no longer."""
     prefixes: dict[str, str] = {}
-    for root in ("landing/", "scored/"):
+    for root in _ROOTS:
         for key in lake.store.list_keys(root):
             for pattern in _CHAINS:
                 if match := pattern.fullmatch(key):
                     prefixes["/".join((root.rstrip("/"), *match.groups()[1:]))] = match[1]
-    return tuple(_read_chain(name, lake.heads(prefix)) for name, prefix in sorted(prefixes.items()))
+    chains = [_read_chain(name, lake.heads(prefix)) for name, prefix in prefixes.items()]
+    return tuple(sorted([*chains, *_read_publications(lake)], key=lambda chain: chain.name))
+
+
+def _read_publications(lake: Lake) -> Iterator[Chain]:
+    """The last receipt of each domain: every one but the first leads to the one before."""
+    last: dict[str, Receipt] = {}
+    for key in lake.store.list_keys("published/"):
+        if match := _RECEIPT.fullmatch(key):
+            try:
+                receipt = Receipt.model_validate_json(lake.store.get_bytes(key))
+            except ValidationError as error:
+                raise FatalError(f"回执不可读 the receipt cannot be read: {key}") from error
+            if match[1] not in last or last[match[1]].number < receipt.number:
+                last[match[1]] = receipt
+    yield from (Chain(name=f"published/{domain}", heads=(one.sealed().seal or "",)) for domain, one in last.items())
 
 
 def _read_chain(name: str, heads: tuple[str, ...]) -> Chain:
