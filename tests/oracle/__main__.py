@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
@@ -16,10 +17,11 @@ def main() -> int:
     parser.add_argument("domains", nargs="*")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", type=int, default=3, help="differences shown a domain")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     given = parser.parse_args()
     started = time.monotonic()
     whole = Agreement()
-    for domain, found in compare_all(given.subjects, given.domains, seed=given.seed):
+    for domain, found in compare_all(given.subjects, given.domains, seed=given.seed, jobs=given.jobs):
         whole.add(found)
         sys.stdout.write(f"{domain:40}{found}\n")
         sys.stdout.writelines(f"  {difference}\n" for difference in found.differences[: given.show])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -39,13 +39,20 @@ def fails(text: str, dataset: Dataset, row: Row) -> bool:
     return _ask(text, dataset.contract)(row) is False
 
 
-def literals(text: str, dataset: Dataset) -> Iterable[tuple[str, Any]]:
+def literals(text: str, dataset: Dataset) -> tuple[tuple[str, Any], ...]:
     """Every (column, value) that the condition compares with each other."""
-    tree = parse_condition(text, dataset.condition_columns).tree
+    return _literals(text, dataset.contract)
+
+
+@cache
+def _literals(text: str, contract: str) -> tuple[tuple[str, Any], ...]:
+    tree = parse_condition(text, load_contracts()[contract].condition_columns).tree
+    found: list[tuple[str, Any]] = []
     for node in tree.find_all(*_COMPARISONS, exp.In, exp.Between):
         values = [one for one in node.find_all(exp.Literal, exp.Cast, exp.Neg) if not _is_inner(one)]
         for column in node.find_all(exp.Column):
-            yield from ((column.name, _value(value)) for value in values)
+            found += ((column.name, _value(value)) for value in values)
+    return tuple(found)
 
 
 def _is_inner(node: exp.Expr) -> bool:

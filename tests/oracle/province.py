@@ -16,6 +16,7 @@ from exchange_formats.periods import add_months
 from exchange_formats.results import OWN_PUBLIC_CREDIT
 from exchange_formats.subjects import is_individual_business, subject_type
 from scoring.grammar import EVERY, full_name
+from scoring.model import Indicator, Override
 from scoring.resolution import ResolvedModel
 from tests.oracle.conditions import fails, holds, literals
 
@@ -171,32 +172,43 @@ class _Builder:
                 status = random.choice(("active", "active", "active", "cancelled"))
                 self._add_record(source, ref, f"{number}-p{place}", {"status": status})
         self._add_public_credit(ref, number)
-        count = random.choices((0, 1, 2, 3, 5, 9), (12, 25, 25, 18, 15, 5))[0]
-        favourite = self._favourite() if random.random() < 0.4 else None
         previous: date | None = None
-        for place in range(count):
-            chosen, given = favourite or (random.choice(self.sources), {})
+        for place, (chosen, wanted) in enumerate(self._wish()):
+            given = wanted
             dataset = load_catalogue()[chosen.rpartition("/")[2]]
             if previous and random.random() < 0.4:
                 shift = add_months(previous, random.choice((24, -24))) + timedelta(days=random.choice((-1, 0, 0, 1)))
-                given = given | {dataset.event_on: shift}
+                given = {dataset.event_on: shift} | wanted
             previous = self._add_record(chosen, ref, f"{number}-{place}", given) or previous
 
-    def _favourite(self) -> tuple[str, dict[str, Any]]:
-        """Records that one indicator or override claims again and again: for caps, repeats, groups."""
-        model = self.resolved.model
-        parts = [part for part in (*model.indicators.values(), *model.overrides.values()) if part.counts]
-        counts = self.random.choice(self.random.choice(parts).counts)
-        source = self.random.choice(_meant(counts.source(model.department)))
+    def _wish(self) -> list[tuple[str, dict[str, Any]]]:
+        """The records of one subject: anything; one claimant's again and again; or everything that earns."""
+        random, model = self.random, self.resolved.model
+        count = random.choices((0, 1, 2, 3, 5, 9), (12, 25, 25, 18, 15, 5))[0]
+        story = random.random()
+        if story < 0.1:
+            earning = [part for part in model.indicators.values() if part.earn and part.counts]
+            return [self._claimed_by(part, fresh=True) for part in earning for _ in range(random.choice((1, 2)))]
+        if story < 0.45:
+            parts = [part for part in (*model.indicators.values(), *model.overrides.values()) if part.counts]
+            return [self._claimed_by(random.choice(parts))] * count
+        return [(random.choice(self.sources), {}) for _ in range(count)]
+
+    def _claimed_by(self, part: Indicator | Override, *, fresh: bool = False) -> tuple[str, dict[str, Any]]:
+        """A source and what a record of it must say for ``part`` to claim it; ``fresh``: of the last months."""
+        counts = self.random.choice(part.counts)
+        source = self.random.choice(_meant(counts.source(self.resolved.model.department)))
         if source not in self.inputs:
             return self.random.choice(self.sources), {}
         dataset = load_catalogue()[source.rpartition("/")[2]]
+        day = self.edges.as_of - timedelta(days=self.random.randint(0, 200))
+        given: dict[str, Any] = {dataset.event_on: day} if fresh else {}
         for _ in range(20):
-            given = {name: self._value(dataset, name) for name, _ in literals(counts.where, dataset)}
-            facts = given | {"subject_type": "enterprise", "individual_business": False}
+            wanted = {name: self._value(dataset, name) for name, _ in literals(counts.where, dataset)}
+            facts = {"subject_type": "enterprise", "individual_business": False} | given | wanted
             if holds(counts.where, dataset, facts):
-                return source, {name: value for name, value in given.items() if value is not None}
-        return source, {}
+                return source, given | {name: value for name, value in wanted.items() if value is not None}
+        return source, given
 
     def _add_public_credit(self, ref: str, number: int) -> None:
         found = self.resolved.public_credit
@@ -248,6 +260,8 @@ class _Builder:
         known = {"subject_type": subject_type(ref), "individual_business": is_individual_business(ref)}
         for _ in range(3):
             wrong = [check.column for check in dataset.checks if fails(check.holds, dataset, row | known)]
+            if not wrong:
+                break
             for column in sorted(set(wrong) - given.keys()):
                 row[column] = self._value(dataset, column)
         return row
@@ -261,6 +275,8 @@ class _Builder:
         if optional and random.random() < 0.15:
             return None
         values = self.edges.values.get((dataset.id, name), ())
+        if optional and spec.type == "string" and not values and not spec.codes and name != "subject_name":
+            return None  # free text that nothing asks about
         if values and random.random() < 0.9:
             return random.choice(values)
         if spec.type == "boolean":
