@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
-from gateway.simulators.departments import EMERGENCY
 from gateway.simulators.draws import open_stream
 
 Row = dict[str, str]
 _CODE = "统一社会信用代码"
 _CHANGED = "更新时间"
-_NAMES = ("行政相对人名称", "检查对象名称", "被投诉单位名称", "单位名称")
+_NAMES = ("行政相对人名称", "检查对象名称", "被投诉单位名称", "单位名称", "企业名称")
 _OPTIONAL_DATES = ("整改期限", "办结日期", "有效期至", "处罚有效期", "责任认定日期", "成立日期")
 _UNIMPORTANT = ("行业类别", "备注")
 _SENTINELS = ("9999-09-09", "2099-12-31", "1900-01-01", "1899-12-31 12:00:00")
 _PER_DIRTY_ROW = 85
 
 
-def soil(dataset: str, rows: list[Row], seed: int) -> list[tuple[int, str]]:
+def soil(department: str, dataset: str, rows: list[Row], seed: int) -> list[tuple[int, str]]:
     """Dirty some rows in place; answers (row index, kind) of each. At least one row, the kinds in turn."""
     kinds = _PLAN[dataset]
-    stream = open_stream(seed, f"{EMERGENCY}/{dataset}/dirt")
+    stream = open_stream(seed, f"{department}/{dataset}/dirt")
     count = min(len(rows), max(1, round(len(rows) / _PER_DIRTY_ROW)))
     places = sorted(stream.sample(range(len(rows)), count))
     soiled = []
@@ -108,4 +107,6 @@ _PLAN: Mapping[str, tuple[str, ...]] = {
     "incident": ("sentinel_date", "brackets", "null_spelling"),
     "complaint": ("masked_code", "null_spelling", "mixed_bytes", "trailing_spaces"),
     "honour": ("brackets", "full_width_digits", "sentinel_date"),
+    "annual_report": ("trailing_spaces", "lower_case_code"),
+    "commitment": ("brackets", "full_width_digits", "null_spelling"),
 }

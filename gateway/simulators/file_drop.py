@@ -1,4 +1,4 @@
-"""The emergency department's file drop: GB18030 CSV (money in 元) and XLSX (money in 万元) below one folder."""
+"""File drops of the departments that send files: GB18030 CSV (money in 元) and XLSX (money in 万元)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
-from gateway.simulators import profiles, tables
+from gateway.simulators import tables
 from gateway.simulators.draws import SHANGHAI
 from gateway.simulators.file_dirt import Row, soil
+from gateway.simulators.layouts import lay_out_department
+from gateway.simulators.practice import Department
 from gateway.simulators.records import DepartmentRecords, Penalty, Standing
 from gateway.simulators.tables import Cell, Column, SourceTable
 from gateway.simulators.universe import Universe
@@ -28,6 +30,8 @@ FORMATS = {
     "incident": "xlsx",
     "complaint": "csv",
     "honour": "xlsx",
+    "annual_report": "csv",
+    "commitment": "csv",
 }
 _REPEAT_EVERY = 45
 
@@ -40,13 +44,12 @@ class DropFile:
     content: bytes
 
 
-def lay_out_drop(records: DepartmentRecords, universe: Universe) -> list[DropFile]:
+def lay_out_drop(department: Department, records: DepartmentRecords, universe: Universe) -> list[DropFile]:
     """Every file of the department, a function of the universe alone."""
-    shared = {table.dataset: table for table in tables.lay_out_shared(_with_first_versions(records))}
-    shared["profile"] = profiles.lay_out_emergency_profile(records.supervised, universe)
+    held = lay_out_department(department, _with_first_versions(records), universe)
     files: list[DropFile] = []
-    for dataset, kind in FORMATS.items():
-        files += _lay_out_dataset(shared[dataset], kind, universe)
+    for dataset, table in held.items():
+        files += _lay_out_dataset(department.id, table, FORMATS[dataset], universe)
     return files
 
 
@@ -87,7 +90,7 @@ def _with_first_versions(records: DepartmentRecords) -> DepartmentRecords:
     return replace(records, penalties=tuple(versions))
 
 
-def _lay_out_dataset(table: SourceTable, kind: str, universe: Universe) -> list[DropFile]:
+def _lay_out_dataset(department: str, table: SourceTable, kind: str, universe: Universe) -> list[DropFile]:
     headers = [_head(column, kind) for column in table.columns]
     order = sorted(range(len(table.rows)), key=lambda i: (_instant(table.rows[i]), i))
     rows: list[Row] = []
@@ -95,7 +98,7 @@ def _lay_out_dataset(table: SourceTable, kind: str, universe: Universe) -> list[
         cells = zip(table.columns, table.rows[i], strict=True)
         rows.append(dict(zip(headers, (_write(column, cell, kind) for column, cell in cells), strict=True)))
     periods = [_period(table.dataset, _instant(table.rows[i]).date(), universe.today) for i in order]
-    soil(table.dataset, rows, universe.seed)
+    soil(department, table.dataset, rows, universe.seed)
     grouped: dict[str, list[Row]] = {}
     for i, (period, row) in enumerate(zip(periods, rows, strict=True)):
         grouped.setdefault(period, []).append(row)

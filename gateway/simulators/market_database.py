@@ -58,15 +58,14 @@ FROM serious_violation
 
 def lay_out_market(records: DepartmentRecords, universe: Universe) -> dict[str, SourceTable]:
     """Table name → its rows, in the order they are created."""
-    abnormal = tables.lay_out_listings(x for x in records.listings if not x.is_serious)
-    serious = tables.lay_out_listings(x for x in records.listings if x.is_serious)
-    laid_out = {table.dataset: table for table in tables.lay_out_shared(records)}
+    abnormal = tables.lay_out_listings(x for x in records.listings if not x.is_severe)
+    serious = tables.lay_out_listings(x for x in records.listings if x.is_severe)
+    laid_out = tables.lay_out_records(records)
     laid_out |= {
         "enterprise_profile": lay_out_profile(universe),
         "penalty": _adapt_penalties(laid_out["penalty"]),
         "abnormal_operation": _rename(abnormal, "CAUSE", "SPECAUSE_CN"),
         "serious_violation": _rename(serious, "CAUSE", "SERILLREA_CN"),
-        "annual_report": tables.lay_out_annual_reports(records.annual_reports),
     }
     return {name: laid_out[name] for name in _TABLES}
 

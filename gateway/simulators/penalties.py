@@ -12,13 +12,13 @@ from random import Random
 
 from gateway.simulators import wording
 from gateway.simulators.codes import compose_resident_number
-from gateway.simulators.departments import PENALTIES_PER_SUBJECT_YEAR, YEARS, Department
 from gateway.simulators.draws import days_before, open_stream, past_or_none, share_out, stamp
+from gateway.simulators.practice import Department, Offence
 from gateway.simulators.records import Penalty, Person, Standing
 from gateway.simulators.sanctions import DETAINED, FINE_LARGE, FINE_SMALL, ON_THE_SPOT, Sanction
+from gateway.simulators.subjects import Subject
 from gateway.simulators.supervision import third_parties
-from gateway.simulators.universe import Subject, Universe
-from gateway.simulators.violations import Offence
+from gateway.simulators.universe import FULL_PROVINCE, Universe
 
 # A decision nobody contests is final when the 60 days for review have passed.
 _REVIEW_PERIOD = timedelta(days=60)
@@ -56,7 +56,7 @@ class _Docket:
 def draw_penalties(department: Department, supervised: tuple[Subject, ...], universe: Universe) -> tuple[Penalty, ...]:
     """All penalties of a department over the last years; ids count from 1 in drawing order."""
     stream = open_stream(universe.seed, f"{department.id}/penalties")
-    total = round(len(universe.subjects) * PENALTIES_PER_SUBJECT_YEAR * YEARS * department.share)
+    total = department.count(department.rates.penalties, len(supervised), len(universe.subjects))
     offences = _allot_offences(stream, department.offences, total, len(universe.subjects))
     docket = _Docket()
     for offence, course in zip(offences, _allot_courses(stream, offences), strict=True):
@@ -66,7 +66,7 @@ def draw_penalties(department: Department, supervised: tuple[Subject, ...], univ
 
 def _allot_offences(stream: Random, offences: Sequence[Offence], total: int, subjects: int) -> list[Offence]:
     """Every offence occurs: three times or more in a universe of 5,000 subjects, once in a small one."""
-    shares = share_out(total, [offence.weight for offence in offences], 3 if subjects >= 5_000 else 1)
+    shares = share_out(total, [offence.weight for offence in offences], 3 if subjects >= FULL_PROVINCE else 1)
     allotted = [offence for offence, share in zip(offences, shares, strict=True) for _ in range(share)]
     stream.shuffle(allotted)
     return allotted
@@ -107,7 +107,7 @@ def _decide(
         if isinstance(previous.party, Subject):
             subject = previous.party
             decided_on = min(previous.decided_on + timedelta(days=stream.randint(20, 700)), today - timedelta(days=1))
-    sanction = _choose_sanction(stream, docket, offence, course)
+    sanction = _choose_sanction(stream, docket, offence, course, subject)
     docket.decisions += 1
     first = _write_row(stream, department, docket, (subject, offence, sanction, course), decided_on, today)
     rows = [first]
@@ -130,9 +130,10 @@ def _pick_subject(stream: Random, pool: Sequence[Subject], decided_on: date) -> 
     return subject
 
 
-def _choose_sanction(stream: Random, docket: _Docket, offence: Offence, course: Course) -> Sanction:
+def _choose_sanction(stream: Random, docket: _Docket, offence: Offence, course: Course, subject: Subject) -> Sanction:
     if course is Course.SIMPLE:
-        return stream.choice(ON_THE_SPOT)
+        # A person may be fined 200 元 at most on the spot: warned here.
+        return ON_THE_SPOT[0] if subject.occupation else stream.choice(ON_THE_SPOT)
     turn = docket.turns[offence.conduct]
     docket.turns[offence.conduct] += 1
     return offence.sanctions[turn % len(offence.sanctions)]

@@ -1,4 +1,4 @@
-"""The departments' own subject profiles: permit holders (ecology) and high-risk units (emergency)."""
+"""The departments' own subject profiles: permit holders (ecology), high-risk units (emergency), and everyone else's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from random import Random
 from gateway.simulators.departments import ECOLOGY, EMERGENCY
 from gateway.simulators.divisions import PROVINCE_CODE
 from gateway.simulators.draws import days_before, open_stream, stamp
+from gateway.simulators.subjects import Subject
 from gateway.simulators.supervision import third_parties
 from gateway.simulators.tables import Cell, Column, SourceTable
-from gateway.simulators.universe import Subject, Universe
+from gateway.simulators.universe import Universe
 
 _ECOLOGY = tuple(
     Column(name, name)
@@ -34,6 +35,23 @@ _EMERGENCY = tuple(
         "经营状态",
         "更新时间",
     ]
+)
+#: What most departments hold; files name the columns by their titles.
+_USUAL = (
+    Column("DXBH", "对象编号"),
+    Column("DXMC", "单位名称"),
+    Column("TYSHXYDM", "统一社会信用代码"),
+    Column("DXLX", "单位类型"),
+    Column("CLRQ", "成立日期"),
+    Column("ZCZB", "注册资本（万元）"),
+    Column("HYLB", "行业类别"),
+    Column("CSDM", "所在市代码"),
+    Column("XZQHDM", "行政区划代码"),
+    Column("JBDWDM", "举办单位代码"),
+    Column("XZCJ", "行政层级"),
+    Column("ZYLB", "执业类别"),
+    Column("ZT", "状态"),
+    Column("CD_TIME", "更新时间"),
 )
 _MANAGEMENT = (("重点管理", 3), ("简化管理", 4), ("登记管理", 3))
 _RISKS = {"化工": "危险化学品", "矿山": "非煤矿山", "商贸": "烟花爆竹经营"}
@@ -94,6 +112,33 @@ def _emergency_row(stream: Random, number: int, subject: Subject, universe: Univ
         subject.division,
         _city_name(subject),
         stream.choices(("在营", "停业", "注销"), weights=(97, 2, 1))[0],
+        _changed_at(stream, universe),
+    )
+
+
+def lay_out_usual_profile(name: str, number: int, supervised: tuple[Subject, ...], universe: Universe) -> SourceTable:
+    """The register that a participant keeps in the usual columns; numbers of objects begin with its own."""
+    stream = open_stream(universe.seed, f"{name}/profile")
+    rows = (_usual_row(stream, f"{number:02d}{n:06d}", subject, universe) for n, subject in enumerate(supervised, 1))
+    return SourceTable("profile", _USUAL, tuple(rows))
+
+
+def _usual_row(stream: Random, number: str, subject: Subject, universe: Universe) -> tuple[Cell, ...]:
+    at_province = subject.division == PROVINCE_CODE
+    return (
+        number,
+        subject.name,
+        subject.unified_code,
+        subject.enterprise_type or None,
+        subject.registered_on,
+        subject.capital or None,
+        subject.industry or None,
+        PROVINCE_CODE if at_province else subject.city.code,
+        subject.division,
+        subject.sponsor,
+        ("省级" if at_province else "县级") if subject.is_agency else None,
+        subject.occupation,
+        stream.choices(("正常", "停业", "注销"), weights=(97, 2, 1))[0],
         _changed_at(stream, universe),
     )
 

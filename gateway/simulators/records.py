@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from gateway.simulators.universe import Subject
+from gateway.simulators.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,11 @@ class Honour:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One entry of 经营异常名录 or (``is_serious``) 严重违法失信名单."""
+    """One entry of a list; ``is_severe``: it is one of severe dishonesty (严重失信)."""
 
     id: int
-    is_serious: bool
+    list: str
+    is_severe: bool
     decision: str
     subject: Subject
     code: str
@@ -180,6 +181,41 @@ class AnnualReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Commitment:
+    """One promise; ``ended_on`` is the day it was kept, or found broken, by its ``outcome``."""
+
+    id: int
+    number: str
+    subject: Subject
+    kind: str
+    matter: str
+    content: str
+    made_on: date
+    due_on: date
+    outcome: str
+    ended_on: date | None
+    authority: Authority
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """One licence of one subject."""
+
+    id: int
+    number: str
+    subject: Subject
+    document: str
+    kind: str
+    content: str
+    decided_on: date
+    valid_until: date
+    revoked_on: date | None
+    authority: Authority
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DepartmentRecords:
     """All records of one department, each list in id order; ``supervised`` is who its profile holds."""
 
@@ -191,3 +227,5 @@ class DepartmentRecords:
     honours: tuple[Honour, ...] = ()
     listings: tuple[Listing, ...] = ()
     annual_reports: tuple[AnnualReport, ...] = ()
+    commitments: tuple[Commitment, ...] = ()
+    licences: tuple[Licence, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -39,3 +40,25 @@ DETAINED = Sanction("行政拘留")
 FINE_TIERS = (FINE_MINOR, FINE_SMALL, FINE_MIDDLE, FINE_LARGE, FINE_HUGE)
 # 行政处罚法 art. 51: on the spot an organisation is warned or fined at most 3,000 元.
 ON_THE_SPOT = (Sanction("警告"), Sanction("罚款", 200, 3_000))
+
+#: By the name that a practice gives them.
+SANCTIONS: Mapping[str, Sanction] = {
+    "warning": WARNING,
+    "criticism": CRITICISM,
+    "fine_minor": FINE_MINOR,
+    "fine_small": FINE_SMALL,
+    "fine_middle": FINE_MIDDLE,
+    "fine_large": FINE_LARGE,
+    "fine_huge": FINE_HUGE,
+    "fine_and_proceeds": FINE_AND_PROCEEDS,
+    "proceeds": PROCEEDS,
+    "goods": GOODS,
+    "suspended": SUSPENDED,
+    "downgraded": DOWNGRADED,
+    "restricted": RESTRICTED,
+    "halted": HALTED,
+    "closed": CLOSED,
+    "barred": BARRED,
+    "revoked": REVOKED,
+    "detained": DETAINED,
+}

@@ -20,8 +20,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 from exchange_formats.errors import ConfigurationError
-from gateway.simulators.connections import require_connection
-from gateway.simulators.departments import ECOLOGY, PLATFORM
+from gateway.simulators.connections import read_connection
 from gateway.simulators.sharing_faults import Fault, FaultBook
 from gateway.simulators.sharing_protocol import (
     BAD_PARAMETER,
@@ -34,7 +33,7 @@ from gateway.simulators.sharing_protocol import (
     RefusedError,
     Tokens,
 )
-from gateway.simulators.sharing_store import ENDPOINTS, Endpoint, Shelf, ShelfReader
+from gateway.simulators.sharing_store import Endpoint, Shelf, ShelfReader, list_endpoints
 
 LARGEST_PAGE = 5_000
 _DEFAULT_PAGE = 100
@@ -60,7 +59,7 @@ class SharingServer:
         self.gate = Gate(keys, clock)
         self.faults = FaultBook()
         self._clock = clock
-        self._shelves = {endpoint: ShelfReader(home, endpoint) for endpoint in ENDPOINTS}
+        self._shelves = {endpoint: ShelfReader(home, endpoint) for endpoint in list_endpoints()}
         self._numbers = count(1)
 
     def build(self) -> FastAPI:
@@ -186,17 +185,21 @@ class SharingServer:
 
 
 def read_app_keys(environment: Mapping[str, str]) -> dict[str, AppKey]:
-    """The callers' keys, taken from the connections the gateway itself uses.
+    """The callers' keys, taken from the connections the gateway itself uses; who has none cannot call.
 
     Raises:
-        ConfigurationError: a connection is missing, or both departments share one appKey.
+        ConfigurationError: nobody has a connection, or two participants share one appKey.
     """
     keys: dict[str, AppKey] = {}
-    for participant in (ECOLOGY, PLATFORM):
-        connection = require_connection(f"dept_{participant}", environment)
+    for participant in dict.fromkeys(endpoint.participant for endpoint in list_endpoints()):
+        connection = read_connection(f"dept_{participant}", environment)
+        if connection is None:
+            continue
         if connection.login in keys:
             raise ConfigurationError(f"dept_{participant}: its appKey (login) belongs to another participant")
         keys[connection.login] = AppKey(connection.login, connection.password, participant)
+    if not keys:
+        raise ConfigurationError("no AIRFLOW_CONN_DEPT_<ID> of an API is set", hint="run xinqiao up, or set them")
     return keys
 
 

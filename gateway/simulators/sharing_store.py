@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from bisect import bisect_left
@@ -9,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 from gateway.simulators.departments import ECOLOGY, PLATFORM
 from gateway.simulators.draws import SHANGHAI
+from gateway.simulators.practice import load_practices
 from gateway.simulators.tables import Cell, SourceTable
 
 _FOLDER = "simulators"
@@ -40,7 +43,8 @@ class Endpoint:
         return f"/gateway/api/{self.department_code}/dataSharing/{self.interface_id}.htm"
 
 
-ENDPOINTS = (
+#: Those whose addresses were there first; every other participant's are derived.
+_KNOWN = (
     Endpoint(ECOLOGY, "profile", "001008009", "hbJbXx7Kq2Tn8Wd1", as_string=False),
     Endpoint(ECOLOGY, "penalty", "001008009", "hbXzCf4Rm9Yc6Ls2", as_string=True),
     Endpoint(ECOLOGY, "inspection", "001008009", "hbJdJc5Pv3Hx7Gz3", as_string=False),
@@ -48,7 +52,31 @@ ENDPOINTS = (
     Endpoint(ECOLOGY, "complaint", "001008009", "hbXfTs2Cw6Mj9Rp5", as_string=True),
     Endpoint(ECOLOGY, "honour", "001008009", "hbRyXx3Zd4Fk7Vn6", as_string=False),
     Endpoint(PLATFORM, "public_credit", "001003001", "xyQyPj6Ts1Lw8Xe7", as_string=False),
+    Endpoint(PLATFORM, "profile", "001003001", "TnDtajnGPfNSNxrD", as_string=False),
 )
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
+
+
+@cache
+def list_endpoints() -> tuple[Endpoint, ...]:
+    """Every shared interface of the province, the known ones first."""
+    derived = [
+        Endpoint(one.id, dataset, f"0010090{one.number:02d}", _derive_id(one.id, dataset), as_string=turn % 2 == 1)
+        for one in load_practices().values()
+        if one.channel == "sharing" and one.id != ECOLOGY
+        for turn, dataset in enumerate(one.datasets)
+    ]
+    return (*_KNOWN, *derived)
+
+
+def _derive_id(participant: str, dataset: str) -> str:
+    """16 letters and digits that look like an interface's id, always the same ones."""
+    number = int.from_bytes(hashlib.sha256(f"{participant}/{dataset}".encode()).digest()[:16])
+    found = ""
+    for _ in range(16):
+        number, place = divmod(number, len(_LETTERS))
+        found += _LETTERS[place]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +102,7 @@ def write_shelf(home: Path, participant: str, table: SourceTable) -> int:
     folder = home / _FOLDER / participant
     folder.mkdir(parents=True, exist_ok=True)
     order = sorted(range(len(table.rows)), key=lambda i: (_text(table.rows[i][-1]) or "", i))
-    records = list(_render(table, lower=participant == PLATFORM))
+    records = list(render_records(participant, table))
     target = folder / f"{table.dataset}.jsonl"
     partial = folder / f".{table.dataset}.jsonl.part"
     partial.write_text("".join(records[i] + "\n" for i in order), encoding="utf-8")
@@ -104,7 +132,9 @@ class ShelfReader:
         return self._shelf
 
 
-def _render(table: SourceTable, *, lower: bool) -> Iterator[str]:
+def render_records(participant: str, table: SourceTable) -> Iterator[str]:
+    """The rows as the API gives them: one JSON object each, names in lower case on the platform."""
+    lower = participant == PLATFORM
     names = [name.lower() if lower and name != "ID" else name for name in table.names()[:-1]]
     names.append(_UPDATED)
     absent = 0

@@ -1,30 +1,33 @@
-"""Who each department supervises: everyone for the market, samples weighted by industry for the other two."""
+"""Whom each department supervises: a kind of organisation whole, or enterprises drawn by their industry."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
-from gateway.simulators import wording
-from gateway.simulators.departments import ECOLOGY, EMERGENCY, Department
 from gateway.simulators.draws import open_stream
-from gateway.simulators.universe import Subject, Universe
+from gateway.simulators.practice import Department, Population
+from gateway.simulators.subjects import Subject
+from gateway.simulators.universe import Universe
 
-# Permit holders and key polluters; high-risk production units: shares of all enterprises.
-_SHARES = {ECOLOGY: 0.10, EMERGENCY: 0.08}
+#: Prefixes of the unified code of what is registered as an enterprise (domain facts §6.1).
+_REGISTERED = {"enterprise": "91", "individual": "92", "cooperative": "93", "registered": "9"}
 _FEWEST = 20
 _THIRD_PARTY_EVERY = 20
 
 
 def choose_supervised(department: Department, universe: Universe) -> tuple[Subject, ...]:
-    """The department's own subjects, in universe order."""
-    if department.id not in _SHARES:
-        return tuple(subject for subject in universe.subjects if subject.code.startswith("9"))
-    enterprises = [subject for subject in universe.subjects if subject.code.startswith("91")]
-    wanted = min(len(enterprises), max(_FEWEST, round(len(enterprises) * _SHARES[department.id])))
+    """The department's own subjects: population by population, each in universe order."""
     stream = open_stream(universe.seed, f"{department.id}/supervised")
-    keys = [(_rank(stream, department, subject), i) for i, subject in enumerate(enterprises)]
-    chosen = sorted(i for _, i in sorted(keys, reverse=True)[:wanted])
-    return tuple(enterprises[i] for i in chosen)
+    chosen: list[Subject] = []
+    for population in department.supervises:
+        prefix = _REGISTERED.get(population.kind)
+        if prefix is None:
+            chosen += [one for one in universe.organisations if one.kind == population.kind]
+        else:
+            enterprises = [one for one in universe.subjects if one.code.startswith(prefix)]
+            chosen += _draw_enterprises(stream, population, enterprises, universe.scale)
+    return tuple(chosen)
 
 
 def third_parties(supervised: tuple[Subject, ...]) -> tuple[Subject, ...]:
@@ -32,7 +35,16 @@ def third_parties(supervised: tuple[Subject, ...]) -> tuple[Subject, ...]:
     return supervised[_THIRD_PARTY_EVERY - 1 :: _THIRD_PARTY_EVERY] or supervised[-1:]
 
 
-def _rank(stream: Random, department: Department, subject: Subject) -> float:
-    """Weighted sampling without replacement (Efraimidis–Spirakis): u^(1/weight), largest first."""
-    weigh = wording.environment_weight if department.id == ECOLOGY else wording.hazard_weight
-    return float(stream.random() ** (1 / weigh(subject.industry)))
+def _draw_enterprises(
+    stream: Random, population: Population, enterprises: Sequence[Subject], scale: float
+) -> list[Subject]:
+    """Weighted sampling without replacement (Efraimidis-Spirakis): the largest u^(1/weight)."""
+    if population.share is not None:
+        wanted = round(len(enterprises) * population.share)
+    elif population.count is not None:
+        wanted = round(population.count * scale)
+    else:
+        return list(enterprises)
+    weights = (population.industries.get(one.industry, population.others) for one in enterprises)
+    keys = sorted(((stream.random() ** (1 / weight), i) for i, weight in enumerate(weights)), reverse=True)
+    return [enterprises[i] for i in sorted(i for _, i in keys[: max(_FEWEST, wanted)])]

@@ -7,14 +7,14 @@ edges turn it into PostgreSQL rows, JSON or files; the Chinese headers of the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from gateway.simulators import records as r
 from gateway.simulators.history import PublicCredit
-from gateway.simulators.universe import Subject
+from gateway.simulators.subjects import Subject
 
 Cell = str | int | Decimal | date | datetime | None
 
@@ -91,9 +91,24 @@ ANNUAL_REPORT = _columns(
     "ID=记录编号 ENTNAME=企业名称 USCC=统一社会信用代码 ANCHEYEAR=报告年度 DUE_DATE=报送期限 ANCHEDATE=报送日期 "
     f"REPSTATE=报送状态 XYXF_RQ=信用修复日期 CX_RQ=撤销日期 {_CHANGED}"
 )
-PUBLIC_CREDIT = _columns(
-    f"ID=记录编号 QYMC=企业名称 USCC=统一社会信用代码 ZHXYF=综合信用分 PJDJ=评价等级 PJSJ=评价时间 {_CHANGED}"
+COMMITMENT = _columns(
+    "ID=记录编号 CNBH=承诺书编号 CNRMC=单位名称 TYSHXYDM=统一社会信用代码 CNLX=承诺类型 CNSX=承诺事项 CNNR=承诺内容 "
+    f"SLJG=受理机关 CNRQ=承诺日期 LXQX=履行期限 LXQK=履行情况 LXRQ=履行日期 WNRQ=违诺认定日期 {_STANDING} {_CHANGED}"
 )
+LICENCE = _columns(
+    "ID=记录编号 XK_XDR_MC=行政相对人名称 XK_XDR_LB=行政相对人类别 XK_XDR_SHXYM=统一社会信用代码 XK_FRDB=法定代表人 "
+    "XK_FR_ZJLX=法定代表人证件类型 XK_FR_SFZH=法定代表人证件号码 XK_XDR_ZJLX=证件类型 XK_XDR_ZJHM=证件号码 "
+    "XK_XKWS=许可决定文书名称 XK_WSH=许可决定文书号 XK_XKLB=许可类别 XK_XKZS=许可证书名称 XK_XKBH=许可编号 "
+    "XK_NR=许可内容 XK_JDRQ=许可决定日期 XK_YXQZ=有效期自 XK_YXQZI=有效期至 XK_XKJG=许可机关 XK_XKJGDM=许可机关代码 "
+    f"XK_ZT=状态 XK_LYDW=数据来源单位 XK_LYDWDM=数据来源单位代码 BZ=备注 CX_RQ=撤销日期 {_CHANGED}"
+)
+PUBLIC_CREDIT = _columns(
+    "ID=记录编号 QYMC=主体名称 USCC=统一社会信用代码 ZJHM=证件号码 ZHXYF=综合信用分 PJDJ=评价等级 PJSJ=评价时间 "
+    f"{_CHANGED}"
+)
+#: Put beside the unified code where a department supervises persons.
+_NUMBER = Column("ZJHM", "证件号码")
+_LIST_TYPE = Column("LIST_TYPE", "名单类别")
 
 
 def to_ten_thousand(yuan: Decimal | None) -> Decimal | None:
@@ -113,11 +128,12 @@ def lay_out_penalties(penalties: Iterable[r.Penalty]) -> SourceTable:
 
 def _penalty_row(penalty: r.Penalty) -> tuple[Cell, ...]:
     party = penalty.party
-    if isinstance(party, Subject):
+    if isinstance(party, Subject) and not party.occupation:
         kind = "个体工商户" if party.is_individual_business else "法人及非法人组织"
         who: tuple[Cell, ...] = (party.name, kind, party.code, party.representative, None, None)
     else:
-        who = (party.name, "自然人", None, None, "身份证", party.number)
+        number = party.code if isinstance(party, Subject) else party.number
+        who = (party.name, "自然人", None, None, "身份证", number)
     return (
         penalty.id,
         penalty.number,
@@ -173,7 +189,7 @@ def _inspection_row(inspection: r.Inspection) -> tuple[Cell, ...]:
         inspection.id,
         inspection.task,
         inspection.subject.name,
-        inspection.subject.code,
+        inspection.subject.unified_code,
         inspection.category,
         inspection.matter,
         inspection.method,
@@ -203,7 +219,7 @@ def _incident_row(incident: r.Incident) -> tuple[Cell, ...]:
         incident.id,
         incident.number,
         incident.subject.name,
-        incident.subject.code,
+        incident.subject.unified_code,
         incident.category,
         incident.description,
         incident.occurred_on,
@@ -227,7 +243,7 @@ def lay_out_complaints(complaints: Iterable[r.Complaint]) -> SourceTable:
             c.id,
             c.number,
             c.subject.name,
-            c.subject.code,
+            c.subject.unified_code,
             c.filed_on,
             c.category,
             c.outcome,
@@ -250,7 +266,7 @@ def lay_out_honours(honours: Iterable[r.Honour]) -> SourceTable:
             h.id,
             h.number,
             h.subject.name,
-            h.subject.code,
+            h.subject.unified_code,
             h.kind,
             h.title,
             h.level,
@@ -316,18 +332,113 @@ def _report_state(report: r.AnnualReport) -> str:
 def lay_out_public_credit(results: Iterable[PublicCredit]) -> SourceTable:
     """Public-credit results (DW_NB_DSJ_XYPJXX)."""
     rows = (
-        (p.id, p.subject.name, p.subject.code, p.score.quantize(Decimal("0.01")), p.level, p.evaluated_on, p.updated_at)
+        (
+            p.id,
+            p.subject.name,
+            p.subject.unified_code,
+            p.subject.resident_number,
+            p.score.quantize(Decimal("0.01")),
+            p.level,
+            p.evaluated_on,
+            p.updated_at,
+        )
         for p in results
     )
     return SourceTable("public_credit", PUBLIC_CREDIT, tuple(rows))
 
 
-def lay_out_shared(records: r.DepartmentRecords) -> tuple[SourceTable, ...]:
-    """The five datasets every department holds in the same columns."""
-    return (
-        lay_out_penalties(records.penalties),
-        lay_out_inspections(records.inspections),
-        lay_out_incidents(records.incidents),
-        lay_out_complaints(records.complaints),
-        lay_out_honours(records.honours),
+def lay_out_commitments(commitments: Iterable[r.Commitment]) -> SourceTable:
+    """Commitments, kept or broken on the day they ended."""
+    rows = (
+        (
+            c.id,
+            c.number,
+            c.subject.name,
+            c.subject.unified_code,
+            c.kind,
+            c.matter,
+            c.content,
+            c.authority.name,
+            c.made_on,
+            c.due_on,
+            c.outcome,
+            c.ended_on if c.outcome == "已履行" else None,
+            c.ended_on if c.outcome == "未履行" else None,
+            *_standing_cells(r.Standing()),
+            c.updated_at,
+        )
+        for c in commitments
     )
+    return SourceTable("commitment", COMMITMENT, tuple(rows))
+
+
+def lay_out_licences(licences: Iterable[r.Licence]) -> SourceTable:
+    """Licences in 双公示 columns; all of them are in force (状态 0)."""
+    return SourceTable("licence", LICENCE, tuple(_licence_row(licence) for licence in licences))
+
+
+def _licence_row(licence: r.Licence) -> tuple[Cell, ...]:
+    subject, authority = licence.subject, licence.authority
+    return (
+        licence.id,
+        subject.name,
+        "个体工商户" if subject.is_individual_business else "法人及非法人组织",
+        subject.code,
+        subject.representative,
+        *(None,) * 4,
+        f"{licence.document}核发决定",
+        licence.number,
+        licence.kind,
+        licence.document,
+        f"{authority.code[2:8]}{licence.id:06d}",
+        licence.content,
+        licence.decided_on,
+        licence.decided_on,
+        licence.valid_until,
+        authority.name,
+        authority.code,
+        "0",
+        authority.name,
+        authority.code,
+        None,
+        licence.revoked_on,
+        licence.updated_at,
+    )
+
+
+def lay_out_lists(listings: Sequence[r.Listing]) -> SourceTable:
+    """The entries of all its lists in one table that names the list."""
+    table = lay_out_listings(listings)
+    return insert_column(replace(table, dataset="listing"), _LIST_TYPE, [listing.list for listing in listings])
+
+
+def insert_column(table: SourceTable, column: Column, cells: Sequence[Cell]) -> SourceTable:
+    """The table with one column more, before the instant of the last change."""
+    rows = tuple((*row[:-1], cell, row[-1]) for row, cell in zip(table.rows, cells, strict=True))
+    return SourceTable(table.dataset, (*table.columns[:-1], column, table.columns[-1]), rows)
+
+
+def lay_out_records(records: r.DepartmentRecords) -> dict[str, SourceTable]:
+    """Dataset → table of everything but the profile; where persons are supervised, with their numbers."""
+    has_persons = any(subject.occupation for subject in records.supervised)
+
+    def number(table: SourceTable, rows: Sequence[r.Inspection | r.Incident | r.Complaint | r.Honour]) -> SourceTable:
+        return add_resident_numbers(table, [row.subject for row in rows]) if has_persons else table
+
+    laid_out = (
+        lay_out_penalties(records.penalties),
+        number(lay_out_inspections(records.inspections), records.inspections),
+        number(lay_out_incidents(records.incidents), records.incidents),
+        number(lay_out_complaints(records.complaints), records.complaints),
+        number(lay_out_honours(records.honours), records.honours),
+        lay_out_lists(records.listings),
+        lay_out_annual_reports(records.annual_reports),
+        lay_out_commitments(records.commitments),
+        lay_out_licences(records.licences),
+    )
+    return {table.dataset: table for table in laid_out}
+
+
+def add_resident_numbers(table: SourceTable, subjects: Iterable[Subject]) -> SourceTable:
+    """The table with the number of each subject that is a person."""
+    return insert_column(table, _NUMBER, [subject.resident_number for subject in subjects])

@@ -10,6 +10,7 @@ import csv
 import gzip
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from random import Random
 
@@ -19,13 +20,17 @@ from exchange_formats.errors import ConfigurationError
 from exchange_formats.subjects import check_unified_codes, normalise_identifiers
 from gateway.simulators import wording
 from gateway.simulators.codes import compose_unified_code
-from gateway.simulators.divisions import CAPITAL, CITIES, PROVINCE_CODE, PROVINCE_WEIGHT, City, city_of
+from gateway.simulators.divisions import CAPITAL, CITIES, PROVINCE_CODE, PROVINCE_WEIGHT, city_of
 from gateway.simulators.draws import open_stream, share_out
+from gateway.simulators.organisations import draw_organisations
+from gateway.simulators.subjects import Subject
 
 REGISTER_COLUMNS = ("企业名称", "统一社会信用代码", "注册日期", "企业类型", "注册资金", "经营范围", "所在省份", "地区")
 # Measured shares of prefixes 91, 92 and 93 (domain facts §10).
 _PREFIXES = (("91", 84_432), ("92", 5_042), ("93", 94))
 _FIRST_REGISTRATION = date(1980, 1, 1)
+#: From so many subjects on everything occurs three times, and populations are whole.
+FULL_PROVINCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +48,28 @@ class RegisterRow:
     status: str = "存续"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A subject that events may happen to: its code is well formed and unique in the universe."""
-
-    code: str
-    name: str
-    division: str
-    industry: str
-    registered_on: str
-    capital: str
-    enterprise_type: str
-    representative: str
-
-    @property
-    def city(self) -> City:
-        """The city of the code's division."""
-        return city_of(self.division)
-
-    @property
-    def is_individual_business(self) -> bool:
-        """个体工商户 (prefix 92)."""
-        return self.code.startswith("92")
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Universe:
-    """Everything is a function of these: the register's rows, the subjects among them, the seed and the day."""
+    """Everything is a function of these: the register's rows, the subjects among them, the seed and the day.
+
+    ``organisations`` are the subjects that are in no register of enterprises.
+    """
 
     seed: int
     today: date
     rows: tuple[RegisterRow, ...]
     subjects: tuple[Subject, ...]
     from_register: bool
+
+    @property
+    def scale(self) -> float:
+        """How whole a province this is: a small one has smaller populations."""
+        return min(1.0, len(self.subjects) / FULL_PROVINCE)
+
+    @cached_property
+    def organisations(self) -> tuple[Subject, ...]:
+        """Law firms, social organisations, institutions, agencies and supervised persons."""
+        return draw_organisations(seed=self.seed, today=self.today, scale=self.scale)
 
 
 def draw_universe(*, subjects: int, seed: int, today: date) -> Universe:

@@ -18,6 +18,7 @@ from gateway.simulators.departments import EMERGENCY
 from gateway.simulators.file_dirt import soil
 from gateway.simulators.file_drop import FORMATS, DropFile, lay_out_drop, write_drop
 from gateway.simulators.history import draw_history
+from gateway.simulators.practice import load_practices
 from gateway.simulators.records import DepartmentRecords, Person
 from gateway.simulators.universe import Universe, draw_universe
 
@@ -36,7 +37,7 @@ def records(universe: Universe) -> DepartmentRecords:
 
 @pytest.fixture(scope="module")
 def files(records: DepartmentRecords, universe: Universe) -> list[DropFile]:
-    return lay_out_drop(records, universe)
+    return lay_out_drop(load_practices()[EMERGENCY], records, universe)
 
 
 def read_rows(files: list[DropFile], dataset: str) -> Iterator[dict[str, str]]:
@@ -151,7 +152,7 @@ def test_about_one_row_in_a_hundred_is_soiled_when_laid_out(dataset: str) -> Non
         for _ in range(1_000)
     ]
     clean = dict(rows[0])
-    soiled = soil(dataset, rows, seed=1)
+    soiled = soil(EMERGENCY, dataset, rows, seed=1)
     assert 8 <= len(soiled) <= 15
     assert [i for i, row in enumerate(rows) if row != clean] == [place for place, _ in soiled]
 
@@ -159,7 +160,7 @@ def test_about_one_row_in_a_hundred_is_soiled_when_laid_out(dataset: str) -> Non
 def test_files_have_the_same_bytes_when_laid_out_again(
     files: list[DropFile], records: DepartmentRecords, universe: Universe
 ) -> None:
-    assert lay_out_drop(records, universe) == files
+    assert lay_out_drop(load_practices()[EMERGENCY], records, universe) == files
 
 
 def test_files_of_an_earlier_seed_go_and_others_stay_when_written_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from exchange_formats.errors import ConfigurationError, TransientError
 from gateway.simulators.cli import main
 from gateway.simulators.connections import Connection, read_connection, read_owner, require_connection
-from gateway.simulators.departments import MARKET
+from gateway.simulators.departments import EMERGENCY, MARKET
 from gateway.simulators.history import draw_history
 from gateway.simulators.market_database import lay_out_market, lay_out_profile, seed_market_database
 from gateway.simulators.seeding import find_drop_folder, open_universe
@@ -120,8 +120,10 @@ def test_owner_is_refused_when_its_url_is_wrong(url: str) -> None:
 
 def test_drop_folder_is_the_connections_path_when_it_has_one(tmp_path: Path) -> None:
     connection = json.dumps({"conn_type": "fs", "extra": {"path": "/data/drop"}})
-    assert find_drop_folder(tmp_path, {"AIRFLOW_CONN_DEPT_EMERGENCY_MANAGEMENT": connection}) == Path("/data/drop")
-    assert find_drop_folder(tmp_path, {}) == tmp_path / "drop" / "emergency_management"
+    assert find_drop_folder(EMERGENCY, tmp_path, {"AIRFLOW_CONN_DEPT_EMERGENCY_MANAGEMENT": connection}) == Path(
+        "/data/drop"
+    )
+    assert find_drop_folder(EMERGENCY, tmp_path, {}) == tmp_path / "drop" / "emergency_management"
 
 
 def test_seeding_can_be_tried_again_when_the_database_is_unreachable(market: dict[str, SourceTable]) -> None:

@@ -21,12 +21,12 @@ from gateway.simulators.history import draw_history
 from gateway.simulators.seeding import seed_sharing
 from gateway.simulators.sharing_protocol import AppKey, sign_request
 from gateway.simulators.sharing_server import SharingServer, read_app_keys
-from gateway.simulators.sharing_store import ENDPOINTS
+from gateway.simulators.sharing_store import list_endpoints
 from gateway.simulators.universe import draw_universe
 
 TODAY = date(2026, 6, 30)
 SUBJECTS = 1_200
-PATHS = {(endpoint.participant, endpoint.dataset): endpoint.path for endpoint in ENDPOINTS}
+PATHS = {(endpoint.participant, endpoint.dataset): endpoint.path for endpoint in list_endpoints()}
 KEYS = {"eco": AppKey("eco", "eco-secret", ECOLOGY), "plat": AppKey("plat", "plat-secret", PLATFORM)}
 PROFILE, PENALTY = PATHS[ECOLOGY, "profile"], PATHS[ECOLOGY, "penalty"]
 
@@ -194,15 +194,15 @@ def test_every_record_is_read_once_when_paging(http: httpx.Client, clock: Clock)
     records = list(first["datas"])
     for page in range(2, first["totalPage"] + 1):
         records += caller.ask(path, pageSize=500, pageNum=page)["datas"]
-    assert first["totalDataCount"] == len(records) == len({r["uscc"] for r in records})
-    assert set(records[0]) == {"ID", "qymc", "uscc", "zhxyf", "pjdj", "pjsj", "updateTime"}
+    assert first["totalDataCount"] == len(records) == len({r["ID"] for r in records})
+    assert set(records[0]) == {"ID", "qymc", "uscc", "zjhm", "zhxyf", "pjdj", "pjsj", "updateTime"}
     assert all(len(r["zhxyf"].rpartition(".")[2]) == 2 for r in records)
     assert [r["updateTime"] for r in records] == sorted(r["updateTime"] for r in records)
     assert caller.ask(path, pageSize=500, pageNum=99)["datas"] == []
 
 
 def test_datas_is_a_json_string_or_a_list_when_the_endpoint_says_so(caller: Caller) -> None:
-    for endpoint in ENDPOINTS:
+    for endpoint in list_endpoints():
         if endpoint.participant != ECOLOGY:
             continue
         datas = caller.ask(endpoint.path)["datas"]
@@ -324,7 +324,7 @@ def test_store_has_the_same_bytes_when_seeded_twice(home: Path, tmp_path: Path) 
     seed_sharing(tmp_path, universe, draw_history(universe))
     names = sorted(path.relative_to(home) for path in home.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
-    assert len(names) == len(ENDPOINTS)
+    assert len(names) == len(list_endpoints())
     for name in names:
         assert (home / name).read_bytes() == (tmp_path / name).read_bytes()
 
