@@ -19,12 +19,12 @@ from connectors.spool import Spool
 from exchange_formats.digests import derive_id
 from exchange_formats.errors import SkippableError
 from exchange_formats.keys import domain_prefix, landing_prefix, manifest_digest, run_prefix
-from exchange_formats.manifests import LackingInput, RunManifest
+from exchange_formats.manifests import RunManifest
 from exchange_formats.periods import cycle_start
 from exchange_formats.results import MODEL_FILE
 from exchange_formats.shards import split_shards
 from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
-from gateway.evaluation_attempts import Attempt
+from gateway.evaluation_attempts import Attempt, WithheldError
 from gateway.outcomes import was_tried
 from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
 from scoring.evaluations import Evaluation, combine_shards
@@ -67,20 +67,6 @@ class RunReference:
     stale: tuple[str, ...] = ()
 
 
-class WithheldError(SkippableError):
-    """A required input is missing or stale: there is no new run, and the standing grades are stale (semantics §8)."""
-
-    def __init__(self, domain: str, lacking: Collection[LackingInput]) -> None:
-        self.lacking = tuple(lacking)
-        said = ", ".join(f"{one.source} ({_say_age(one)})" for one in self.lacking)
-        departments = sorted({one.source.partition("/")[0] for one in self.lacking})
-        super().__init__(
-            f"领域 {domain} 缺少必需数据, 本次不评分, 现有等级视为陈旧 / "
-            f"{domain} is not scored, its standing grades are stale: {said}",
-            hint="xinqiao collect " + " ; xinqiao collect ".join(departments),
-        )
-
-
 @dataclass(frozen=True)
 class Task:
     """One run to be made: everything it is a function of, and its name."""
@@ -89,6 +75,7 @@ class Task:
     as_of: date
     cut: Cut
     what_if: bool = False
+    backfill: bool = False
 
     @property
     def run_id(self) -> str:
@@ -139,24 +126,12 @@ def evaluate_domain(
         SkippableError: the first run waits for a dataset.
         TransientError, FatalError: the store, memory or disk.
     """
-    resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
-    runs = read_runs(lake, domain)
-    if not runs and known_at is None:
-        _await_inputs(lake, resolved, expected)
-    attempt = Attempt(lake, domain, as_of, now, question=known_at is not None)
-    try:
-        task = prepare(lake, resolved, as_of, known_at=known_at)
+    with Attempt(lake, domain, as_of, now, question=known_at is not None) as attempt:
+        task = prepare(domain, as_of=as_of, lake=lake, models=models, known_at=known_at, expected=expected)
         found = find_committed(lake, task)
         manifest = found or _score(lake, task, spool or lake.cache.parent / "spool", engine or InProcess())
-    except WithheldError as error:
-        attempt.withhold(error, error.lacking)
-        raise
-    except Exception as error:
-        attempt.fail(error)
-        raise
-    attempt.commit(manifest, task.cut.lacking, new=found is None)
-    stale = tuple(one.source for one in task.cut.lacking)
-    return refer(manifest, new=found is None, backfill=any(run.as_of > as_of for run in runs), stale=stale)
+        attempt.commit(manifest, task.cut.lacking, new=found is None)
+    return refer(manifest, task, new=found is None)
 
 
 def choose_day(domain: str, today: date, models: Models) -> date:
@@ -169,18 +144,26 @@ def choose_day(domain: str, today: date, models: Models) -> date:
     return cycle_start(today, models.in_force(domain, today).cycle) - timedelta(days=1)
 
 
-def prepare(lake: Lake, resolved: ResolvedModel, as_of: date, *, known_at: datetime | None = None) -> Task:
-    """The run to be made now.
-
-    Raises:
-        WithheldError: a required dataset is missing or stale.
-    """
+def prepare(
+    domain: str,
+    *,
+    as_of: date,
+    lake: Lake,
+    models: Models,
+    known_at: datetime | None = None,
+    expected: Collection[str] = (),
+) -> Task:
+    """The run to be made; arguments and errors as ``evaluate_domain``."""
+    resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
+    runs = read_runs(lake, domain)
+    if not runs and known_at is None:
+        _await_inputs(lake, resolved, expected)
     cut = resolve_cut(lake, resolved, as_of, known_at=known_at)
-    withheld = [one for one in cut.lacking if one.required]
+    withheld = tuple(one for one in cut.lacking if one.required)
     if withheld:
-        raise WithheldError(resolved.model.id, withheld)
+        raise WithheldError(domain, withheld)
     what_if = known_at is not None and resolve_cut(lake, resolved, as_of).canonical != cut.canonical
-    return Task(resolved, as_of, cut, what_if)
+    return Task(resolved, as_of, cut, what_if=what_if, backfill=any(run.as_of > as_of for run in runs))
 
 
 def _score(lake: Lake, task: Task, spool: Path, engine: Engine) -> RunManifest:
@@ -231,7 +214,7 @@ def find_committed(lake: Lake, task: Task) -> RunManifest | None:
     return min(found, key=lambda run: (run.what_if, run.sequence, run.sha256), default=None)
 
 
-def refer(manifest: RunManifest, *, new: bool, backfill: bool = False, stale: tuple[str, ...] = ()) -> RunReference:
+def refer(manifest: RunManifest, task: Task, *, new: bool) -> RunReference:
     """What a caller is told of a run."""
     return RunReference(
         domain=manifest.domain,
@@ -244,9 +227,9 @@ def refer(manifest: RunManifest, *, new: bool, backfill: bool = False, stale: tu
         warnings_by_level=manifest.warnings_by_level,
         not_collected=manifest.not_collected,
         new=new,
-        backfill=backfill,
+        backfill=task.backfill,
         what_if=manifest.what_if,
-        stale=stale,
+        stale=tuple(one.source for one in task.cut.lacking),
     )
 
 
@@ -268,10 +251,6 @@ class InProcess:
             if self.progress:
                 self.progress(len(results), self.shards)
         return combine_shards(resolved, inputs.keys(), as_of, output, results)
-
-
-def _say_age(one: LackingInput) -> str:
-    return f"只到 only up to {one.current_until}" if one.current_until else "从未归集 never collected"
 
 
 def _await_inputs(lake: Lake, resolved: ResolvedModel, expected: Collection[str]) -> None:

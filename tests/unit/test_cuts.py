@@ -16,7 +16,8 @@ from exchange_formats.manifests import RunManifest
 from exchange_formats.periods import add_months
 from gateway.artefacts import open_artefact
 from gateway.cuts import open_inputs, read_runs, resolve_cut
-from gateway.evaluation import WithheldError, evaluate_domain
+from gateway.evaluation import evaluate_domain
+from gateway.evaluation_attempts import WithheldError
 from gateway.outcomes import read_run_outcomes, read_standing_outcome
 from gateway.runs import newest_run
 from scoring.library import Models
