@@ -107,7 +107,7 @@ def check_holidays(document: Document[Any], table: HolidayTable) -> Iterator[Pro
     for year, found in table.years.items():
         for key, weekend in (("holidays", False), ("workdays", True)):
             for index, day in enumerate(getattr(found, key)):
-                path: tuple[str | int, ...] = ("years", year, key, index)
+                path: tuple[str | int, ...] = ("years", str(year), key, index)
                 if day.year != year:
                     yield document.problem(path, "the day is not in this year", expected=str(year), got=str(day))
                 elif (day.weekday() >= _SATURDAY) != weekend:
