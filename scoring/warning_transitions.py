@@ -48,10 +48,13 @@ LEVELS: Final = pa.schema(
 )
 
 #: The best that each subject fell from, by the first rule that holds. The trigger names that grade and the last day
-#: it stood; the last trigger also what it fell to.
+#: it stood; the last trigger also what it fell to. A fall that a rule above has told already is not told again.
 FALLS: Final = """
 CREATE TEMP TABLE falls AS
-WITH compared AS (
+WITH told AS (
+    SELECT b.subject_ref, r.place, b.last_triggered_on, right(b.last_trigger, 1) AS fell_to
+    FROM base AS b JOIN rules AS r USING (rule) WHERE r.by_fall AND b.state <> 'over'
+), compared AS (
     SELECT c.*, h.grade AS was, h.score AS was_score, h.as_of AS was_on
     FROM grades_in AS c JOIN earlier AS h USING (subject_ref)
     WHERE c.grade BETWEEN 'A' AND 'E' AND h.grade BETWEEN 'A' AND 'E'
@@ -68,6 +71,9 @@ FROM (
         OR ascii(compared.grade) - ascii(was) >= f.fallen_grades
         OR was_score - compared.score >= f.fallen_points)
 ) AS judged
+WHERE NOT EXISTS (
+    SELECT 1 FROM told AS t WHERE t.subject_ref = judged.subject_ref AND t.place < judged.place
+    AND judged.was_on < t.last_triggered_on AND judged.grade_now <= t.fell_to)
 QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY place, was, was_on DESC) = 1
 """
 

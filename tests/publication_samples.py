@@ -50,6 +50,9 @@ def grade(reference: str, **changes: Any) -> dict[str, Any]:
         "computed_grade": "C",
         "override_reasons": [],
         "flags": [],
+        "origin": "computed",
+        "native_grade": None,
+        "native_scheme": None,
         "public_credit_score": Decimal("820.00"),
         "public_credit_origin": "platform",
         "public_credit_evaluated_on": date(2026, 6, 1),
@@ -102,6 +105,7 @@ class Runs:
         as_of: date,
         grades: Sequence[dict[str, Any]],
         warnings: Sequence[dict[str, Any]] = (),
+        model: str = RESOLVED.name,
     ) -> RunManifest:
         run_id = derive_id(self.domain, as_of.isoformat(), str(len(self.committed)))
         prefix = run_prefix(self.domain, as_of, run_id)
@@ -116,7 +120,7 @@ class Runs:
             run_id=run_id,
             domain=self.domain,
             as_of=as_of,
-            model=RESOLVED.name,
+            model=model,
             model_sha256=RESOLVED.sha256,
             semantics="1",
             cut={},
