@@ -9,13 +9,15 @@ from gateway.simulators import practice
 from gateway.simulators.draws import days_before, open_stream, past_or_none, share_out, stamp
 from gateway.simulators.occurrences import draw_standing
 from gateway.simulators.practice import Department, Duty
-from gateway.simulators.records import AnnualReport, Commitment, Licence, Listing, Standing
+from gateway.simulators.records import AnnualReport, Commitment, Licence, Listing, ReportedGrade, Standing
 from gateway.simulators.subjects import Subject
 from gateway.simulators.universe import FULL_PROVINCE, Universe
 
 # Shares of reports: on time, late, missing.
 _FILING = ("on time", "late", "missing")
 _FILING_WEIGHTS = (952, 30, 18)
+#: One subject in so many was not evaluated last time: its grade is computed.
+_UNEVALUATED_EVERY = 9
 #: Every eighth licence ends soon, so that there is something to warn of.
 _ENDING_EVERY = 8
 
@@ -174,3 +176,42 @@ def _license(
         authority=authority,
         updated_at=stamp(stream, decided + timedelta(days=1), today - timedelta(days=1)),
     )
+
+
+def draw_reported_grades(
+    department: Department,
+    evaluation: practice.Evaluation,
+    supervised: tuple[Subject, ...],
+    listings: tuple[Listing, ...],
+    universe: Universe,
+) -> tuple[ReportedGrade, ...]:
+    """The last yearly evaluation: the grade of the list that a subject stood on that day, the best of all others."""
+    stream = open_stream(universe.seed, f"{department.id}/reported_grades")
+    today = universe.today
+    day = date(today.year - (today <= date(today.year, evaluation.month, 20)), evaluation.month, 20)
+    stood = {
+        one.subject.code: evaluation.listed[one.list]
+        for one in sorted(listings, key=lambda one: not one.is_severe, reverse=True)
+        if one.listed_on <= day and (one.removed_on is None or one.removed_on > day)
+    }
+    best = next(iter(evaluation.grades))
+    drawn: list[ReportedGrade] = []
+    for place, subject in enumerate(supervised):
+        if place % _UNEVALUATED_EVERY == 0:
+            continue
+        native = stood.get(subject.code, best)
+        drawn.append(
+            ReportedGrade(
+                id=len(drawn) + 1,
+                subject=subject,
+                scheme=evaluation.scheme,
+                method=evaluation.method,
+                native=native,
+                grade=evaluation.grades[native],
+                cycle=f"{day.year - 1}年度",
+                evaluated_on=day,
+                authority=department.authority(subject),
+                updated_at=stamp(stream, day + timedelta(days=stream.randint(1, 9)), today - timedelta(days=1)),
+            )
+        )
+    return tuple(drawn)

@@ -69,6 +69,7 @@ def draw_department(department: Department, universe: Universe) -> DepartmentRec
         return DepartmentRecords(supervised)
     everyone = (department, supervised, universe)
     duty, promise, licence = department.annual_report, department.promise, department.licence
+    evaluation, listings = department.evaluation, filings.draw_listings(*everyone)
     return DepartmentRecords(
         supervised=supervised,
         penalties=draw_penalties(*everyone),
@@ -76,10 +77,13 @@ def draw_department(department: Department, universe: Universe) -> DepartmentRec
         incidents=occurrences.draw_incidents(*everyone),
         complaints=occurrences.draw_complaints(*everyone),
         honours=occurrences.draw_honours(*everyone) if department.awards else (),
-        listings=filings.draw_listings(*everyone),
+        listings=listings,
         annual_reports=filings.draw_annual_reports(department, duty, supervised, universe) if duty else (),
         commitments=filings.draw_commitments(department, promise, supervised, universe) if promise else (),
         licences=filings.draw_licences(department, licence, supervised, universe) if licence else (),
+        reported_grades=(
+            filings.draw_reported_grades(department, evaluation, supervised, listings, universe) if evaluation else ()
+        ),
     )
 
 

@@ -134,6 +134,20 @@ class Licence(_Data):
     years: Annotated[int, Field(ge=1, le=10)]
 
 
+class Evaluation(_Data):
+    """A finished grade that the department gives by its own method, once a year (接口调用).
+
+    ``grades``: native grade → uniform one, the best first. Who stands on a list has the grade of that list's ``list``
+    name in ``listed``, everyone else the first.
+    """
+
+    scheme: str
+    method: str
+    month: Annotated[int, Field(ge=1, le=12)]
+    grades: Mapping[str, Literal["A", "B", "C", "D", "E"]]
+    listed: Mapping[str, str]
+
+
 class Rates(_Data):
     """Records per subject over ``YEARS``, of the whole province or of the ``supervised``."""
 
@@ -166,6 +180,7 @@ class Department(_Data):
     annual_report: Duty | None = None
     promise: Promise | None = None
     licence: Licence | None = None
+    evaluation: Evaluation | None = None
 
     def count(self, per_subject: float, supervised: int, province: int) -> int:
         """How many records a rate makes among so many ``supervised`` subjects of a ``province``."""
@@ -181,6 +196,7 @@ class Department(_Data):
             "annual_report": self.annual_report,
             "commitment": self.promise,
             "licence": self.licence,
+            "reported_grade": self.evaluation,
         }
         return ("profile", "penalty", "inspection", "complaint", *(name for name, entry in held.items() if entry))
 

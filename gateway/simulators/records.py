@@ -216,6 +216,22 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedGrade:
+    """One grade that the department gave itself: native and uniform."""
+
+    id: int
+    subject: Subject
+    scheme: str
+    method: str
+    native: str
+    grade: str
+    cycle: str
+    evaluated_on: date
+    authority: Authority
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DepartmentRecords:
     """All records of one department, each list in id order; ``supervised`` is who its profile holds."""
 
@@ -229,3 +245,4 @@ class DepartmentRecords:
     annual_reports: tuple[AnnualReport, ...] = ()
     commitments: tuple[Commitment, ...] = ()
     licences: tuple[Licence, ...] = ()
+    reported_grades: tuple[ReportedGrade, ...] = ()

@@ -102,6 +102,10 @@ LICENCE = _columns(
     "XK_NR=许可内容 XK_JDRQ=许可决定日期 XK_YXQZ=有效期自 XK_YXQZI=有效期至 XK_XKJG=许可机关 XK_XKJGDM=许可机关代码 "
     f"XK_ZT=状态 XK_LYDW=数据来源单位 XK_LYDWDM=数据来源单位代码 BZ=备注 CX_RQ=撤销日期 {_CHANGED}"
 )
+REPORTED_GRADE = _columns(
+    "ID=记录编号 PJDXMC=评价对象名称 TYSHXYDM=统一社会信用代码 PJMC=评价名称 YDJ=原等级 TYDJ=统一等级 PJPC=评价批次 "
+    f"PJBF=评价办法文号 PJDW=评价单位 PJDWDM=评价单位代码 PJSJ=评价日期 CX_RQ=撤销日期 {_CHANGED}"
+)
 PUBLIC_CREDIT = _columns(
     "ID=记录编号 QYMC=主体名称 USCC=统一社会信用代码 ZJHM=证件号码 ZHXYF=综合信用分 PJDJ=评价等级 PJSJ=评价时间 "
     f"{_CHANGED}"
@@ -406,6 +410,29 @@ def _licence_row(licence: r.Licence) -> tuple[Cell, ...]:
     )
 
 
+def lay_out_reported_grades(grades: Iterable[r.ReportedGrade]) -> SourceTable:
+    """Finished grades of a department's own method."""
+    rows = (
+        (
+            g.id,
+            g.subject.name,
+            g.subject.code,
+            g.scheme,
+            g.native,
+            g.grade,
+            g.cycle,
+            g.method,
+            g.authority.name,
+            g.authority.code,
+            g.evaluated_on,
+            None,
+            g.updated_at,
+        )
+        for g in grades
+    )
+    return SourceTable("reported_grade", REPORTED_GRADE, tuple(rows))
+
+
 def lay_out_lists(listings: Sequence[r.Listing]) -> SourceTable:
     """The entries of all its lists in one table that names the list."""
     table = lay_out_listings(listings)
@@ -435,6 +462,7 @@ def lay_out_records(records: r.DepartmentRecords) -> dict[str, SourceTable]:
         lay_out_annual_reports(records.annual_reports),
         lay_out_commitments(records.commitments),
         lay_out_licences(records.licences),
+        lay_out_reported_grades(records.reported_grades),
     )
     return {table.dataset: table for table in laid_out}
 

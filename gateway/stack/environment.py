@@ -22,6 +22,7 @@ from gateway.stack.settings import (
     SOURCE_DATABASE,
     VHOST,
     StackSettings,
+    list_simulated,
 )
 
 _Extra = Mapping[str, str | int | bool]
@@ -60,13 +61,17 @@ def _sources(settings: StackSettings) -> Mapping[str, str]:
         f"AIRFLOW_CONN_DEPT_{one.upper()}": _connection("http", settings.ports.simulators, one, secret)
         for one, secret in held.applications.items()
     }
+    files = {
+        f"AIRFLOW_CONN_DEPT_{one.upper()}": json.dumps(
+            {"conn_type": "fs", "extra": {"path": str(settings.home.drop(one))}}, ensure_ascii=False
+        )
+        for one in list_simulated("files")
+    }
     return {
         **http,
+        **files,
         "AIRFLOW_CONN_DEPT_MARKET_REGULATION": _connection(
             "postgres", settings.ports.postgres, READER, held.postgres_reader, schema=SOURCE_DATABASE
-        ),
-        "AIRFLOW_CONN_DEPT_EMERGENCY_MANAGEMENT": json.dumps(
-            {"conn_type": "fs", "extra": {"path": str(settings.home.drop)}}, ensure_ascii=False
         ),
     }
 

@@ -79,9 +79,13 @@ class StackHome:
         return self.root / "logs"
 
     @property
-    def drop(self) -> Path:
-        """The file drop of the emergency-management department."""
-        return self.root / "drop" / "emergency_management"
+    def drops(self) -> Path:
+        """The departments that send files have a drop folder each in it."""
+        return self.root / "drop"
+
+    def drop(self, department: str) -> Path:
+        """The drop folder of one of them."""
+        return self.drops / department
 
     @property
     def short(self) -> Path:
@@ -102,7 +106,7 @@ class StackHome:
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
         self.logs.mkdir(mode=0o700, exist_ok=True)
-        self.drop.mkdir(parents=True, exist_ok=True)
+        self.drops.mkdir(exist_ok=True)
         if self.short != self.root:
             self._link()
 

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gateway.stack.home import REPOSITORY, StackHome, StackState
 from gateway.stack.ports import LOOPBACK, Ports
@@ -20,9 +21,6 @@ AIRFLOW_DATABASE = "airflow"
 SOURCE_DATABASE = "market_regulation"
 READER = "credit_gateway"
 PLATFORM = "provincial_platform"
-# The source systems that are simulated.
-SIMULATED = ("market_regulation", "ecology_environment", "emergency_management", PLATFORM)
-_HTTP_SOURCES = ("ecology_environment", PLATFORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,18 @@ class StackSettings:
 
 def list_participants(departments: Path = REPOSITORY / "connectors" / "departments") -> tuple[str, ...]:
     """Ids of everyone with a queue: the file stems of the department YAMLs, and the simulated ones."""
+    from gateway.simulators.practice import load_practices  # numpy with it: a DAG file has no use for either
+
     stems = {path.stem for path in departments.glob("*.yaml") if not path.name.startswith((".", "_"))}
-    return tuple(sorted(stems | set(SIMULATED)))
+    return tuple(sorted({*stems, PLATFORM, *load_practices()}))
+
+
+def list_simulated(channel: Literal["sharing", "files"]) -> tuple[str, ...]:
+    """The participants whose simulated system is got at in this way."""
+    from gateway.simulators.practice import load_practices
+
+    platforms = (PLATFORM,) if channel == "sharing" else ()
+    return (*platforms, *(name for name, one in load_practices().items() if one.channel == channel))
 
 
 def complete_state(state: StackState, participants: tuple[str, ...], ports: Ports) -> StackState:
@@ -92,7 +100,7 @@ def complete_state(state: StackState, participants: tuple[str, ...], ports: Port
     held = state.secrets
     known = held.participants | {one: secrets.token_urlsafe(18) for one in participants if one not in held.participants}
     applications = held.applications | {
-        one: secrets.token_hex(16) for one in _HTTP_SOURCES if one not in held.applications
+        one: secrets.token_hex(16) for one in list_simulated("sharing") if one not in held.applications
     }
     completed = held.model_copy(update={"participants": known, "applications": applications})
     return StackState(ports=dict(ports.as_mapping()), secrets=completed)

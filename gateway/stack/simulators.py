@@ -19,7 +19,7 @@ _SEED_SECONDS = 600
 
 
 def programs(settings: StackSettings, environment: Mapping[str, str]) -> tuple[Program, ...]:
-    """One process for both HTTP sources."""
+    """One process for all HTTP sources."""
     command = (sys.executable, "-m", _MODULE, "serve", "--home", str(settings.home.root))
     server = Program(
         name="simulators",

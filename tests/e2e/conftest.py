@@ -35,9 +35,9 @@ from tests.identity_scan import Planted
 from tests.planted_persons import Plants, plant_files, plant_shelf, plant_table
 
 SUBJECTS = 600
-#: A 34th department, one of whose datasets cannot be pulled, and which is always late.
-ADDED = "natural_resources"
-BROKEN = "transport"
+#: A 34th department, one of whose datasets cannot be pulled, and which is always late; a 35th that is broken.
+ADDED = "tobacco_monopoly"
+BROKEN = "postal_administration"
 BROKEN_LINE = 7
 _READY_SECONDS = 90
 _RUN_SECONDS = 240
@@ -128,6 +128,7 @@ def add_departments(folder: Path) -> None:
     text = (folder / "market_regulation.yaml").read_text(encoding="utf-8")
     for pattern, replacement in (
         ("^id: .*$", f"id: {ADDED}"),
+        ("^no: .*$", "no: 34"),
         ("connection: dept_market_regulation", f"connection: dept_{ADDED}"),
         ("^late_after: .*$", "late_after: PT1S"),
         ("^domains: .*$", "domains: []"),
@@ -136,7 +137,7 @@ def add_departments(folder: Path) -> None:
         text, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
         assert count == 1, pattern
     (folder / f"{ADDED}.yaml").write_text(text, encoding="utf-8")
-    lines = [f"id: {BROKEN}", "no: 12", "title: 省交通运输厅", "title_en: transport", "owner: {team: a, contact: b}"]
+    lines = [f"id: {BROKEN}", "no: 35", "title: 省邮政管理局", "title_en: post", "owner: {team: a, contact: b}"]
     lines += ['schedule: "0 3 * * *"', "late_aftr: PT6H"]
     assert lines[BROKEN_LINE - 1].startswith("late_aftr")
     (folder / f"{BROKEN}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -145,7 +146,7 @@ def add_departments(folder: Path) -> None:
 def plant_persons(home: StackHome, database: str) -> Planted:
     """Many persons in the penalties of every kind of source."""
     plants = Plants()
-    plant_files(home.drop, plants.draw("330106", "应"))
+    plant_files(home.drop("emergency_management"), plants.draw("330106", "应"))
     plant_shelf(home.root / "simulators" / "ecology_environment" / "penalty.jsonl", plants.draw("330206", "环"))
     plant_table(database, plants.draw("330302", "市"))
     return plants.planted

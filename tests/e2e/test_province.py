@@ -266,7 +266,7 @@ def take_checkpoints(province: Province) -> list[CheckpointCommitted]:
 
 def read_cell(province: Province, origin: str, row: int, column: str) -> str:
     """One cell of a CSV file in the drop folder; rows are counted as a person does, the header is the first."""
-    path = province.stack.home.drop / origin
+    path = province.stack.home.drop(EMERGENCY) / origin
     with path.open(encoding="gb18030", errors="replace", newline="") as file:
         lines = list(csv.reader(file))
     return lines[row - 1][lines[0].index(column)].strip()

@@ -160,6 +160,6 @@ def test_persons_are_in_the_lake_when_a_full_run_is_scanned(province: Province, 
 def test_scanner_sees_the_departments_own_data_when_it_is_given_it(province: Province, planted: Planted) -> None:
     """The same scanner finds persons where they are: in the drop folder of the department that knows them."""
     scanner = Scanner(planted)
-    for path in sorted(province.stack.home.drop.rglob("*.csv")):
+    for path in sorted(province.stack.home.drops.rglob("*.csv")):
         scanner.scan("drop", path.name, path.read_text(encoding="gb18030", errors="replace"))
     assert {sighting.kind for sighting in scanner.found} == {"planted number", "name"}

@@ -48,9 +48,9 @@ def test_every_connection_is_json_when_written(settings: StackSettings) -> None:
 
 def test_a_new_department_gets_a_login_when_its_yaml_appears(tmp_path: Path) -> None:
     before = complete_state(StackState(), list_participants(tmp_path), PORTS)
-    (tmp_path / "water_resources.yaml").touch()
+    (tmp_path / "tobacco_monopoly.yaml").touch()
     after = complete_state(before, list_participants(tmp_path), PORTS)
-    assert after.secrets.participants.pop("water_resources")
+    assert after.secrets.participants.pop("tobacco_monopoly")
     assert after == before
 
 
