@@ -94,6 +94,11 @@ def cycle_prefix(domain: str, cycle: date, statistics_id: str) -> str:
     return f"{statistics_prefix(domain)}cycle={cycle.isoformat()}/statistics={statistics_id}/"
 
 
+def work_prefix(domain: str, run_id: str) -> str:
+    """Where the notes of a run that several processes score lie until it is committed."""
+    return f"work/domain={domain}/run={run_id}/"
+
+
 def domain_prefix(domain: str) -> str:
     """Where all runs of one domain lie."""
     return f"scored/domain={domain}/"

@@ -53,6 +53,11 @@ class Cut:
         return cls(run.cut, run.evaluations, run.statistics)
 
     @property
+    def sources(self) -> frozenset[str]:
+        """The names of all inputs that ``open_inputs`` opens."""
+        return frozenset(self.heads) | ({OWN_PUBLIC_CREDIT} if self.evaluations else set())
+
+    @property
     def canonical(self) -> bytes:
         """Canonical JSON: equal cuts give equal bytes."""
         heads = {source: list(found) for source, found in self.heads.items()}

@@ -168,14 +168,15 @@ def prepare(
 
 def _score(lake: Lake, task: Task, spool: Path, engine: Engine) -> RunManifest:
     with Spool(spool, f"score-{task.resolved.model.id}") as folder:
-        return commit_run(lake, task, engine(task.resolved, lake, task.cut, task.as_of, folder))
+        evaluation = engine(task.resolved, lake, task.cut, task.as_of, folder)
+        for artefact in evaluation.artefacts:
+            for file in artefact.files:
+                lake.store.put_file(task.prefix + file.name, evaluation.folder / file.name)
+        return commit_run(lake, task, evaluation)
 
 
 def commit_run(lake: Lake, task: Task, evaluation: Evaluation) -> RunManifest:
-    """Put what was found into the lake, the manifest last."""
-    for artefact in evaluation.artefacts:
-        for file in artefact.files:
-            lake.store.put_file(task.prefix + file.name, evaluation.folder / file.name)
+    """Put the model and, last, the manifest; the artefacts' files are there."""
     lake.store.put_bytes(task.prefix + MODEL_FILE, task.resolved.canonical)
     chain = domain_prefix(task.resolved.model.id)
     # The heads are read as late as may be: whoever committed meanwhile is a parent, not a fork.
