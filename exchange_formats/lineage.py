@@ -20,7 +20,17 @@ from exchange_formats.results import ARTEFACTS
 _FILE = Path(__file__).parent / "lineage.yaml"
 #: Part of a resolved model that decides a computed column.
 Part = Literal[
-    "public_credit", "indicators", "overrides", "bands", "decay", "publicity", "severity", "warnings", "measures"
+    "public_credit",
+    "reported",
+    "native",
+    "indicators",
+    "overrides",
+    "bands",
+    "decay",
+    "publicity",
+    "severity",
+    "warnings",
+    "measures",
 ]
 #: File → schema: what a run and a batch write.
 FILES: Final[Mapping[str, pa.Schema]] = {

@@ -20,7 +20,11 @@ UNDER_OBJECTION: Final = "UNDER_OBJECTION"
 #: value in place of a missing one; none where the model has no such part.
 PublicCreditOrigin = Literal["platform", "own_model", "neutral", "none"]
 #: What one row of evidence is. ``_…`` rows are amounts no single record explains.
-EvidenceEntry = Literal["public_credit", "_base", "record", "_cap", "_clamp", "_rounding", "override"]
+EvidenceEntry = Literal[
+    "public_credit", "reported", "_base", "record", "override", "_measure", "_cap", "_clamp", "_rounding"
+]
+#: Whether we computed the grade from points, or took the one the department finished itself (接口调用).
+GradeOrigin = Literal["computed", "reported"]
 #: Why a record that an indicator claims does not count at as_of (semantics §2).
 Exclusion = Literal[
     "simple_procedure",
@@ -31,6 +35,8 @@ Exclusion = Literal[
     "lookback_ended",
     "validity_ended",
     "removed",
+    "grade_reported",
+    "grade_unknown",
 ]
 
 
@@ -52,6 +58,8 @@ OWN_PUBLIC_CREDIT_SCHEMA: Final = pa.schema(
 )
 POINTS: Final = pa.decimal128(18, 8)
 FACTOR: Final = pa.decimal128(4, 2)
+#: A count, sum, share or number of days, fixed-point.
+VALUE: Final = pa.decimal128(18, 6)
 TEXTS: Final = pa.list_(pa.field("item", pa.string(), nullable=False))
 #: One indicator's part in a score: how many records counted and what they gave (negative: took).
 REASON: Final = pa.struct(
@@ -59,6 +67,21 @@ REASON: Final = pa.struct(
 )
 
 #: Whom a row is about, as every artefact of subjects says it.
+#: The input that holds the reference statistics of a cycle.
+REFERENCE_STATISTICS: Final = "scored/reference_statistics"
+#: One row a statistic and group, ordered by both.
+STATISTICS: Final = pa.schema(
+    [
+        _required("statistic", pa.string()),
+        #: An industry division, a city; empty for all subjects together or where the profile names none.
+        _required("group", pa.string()),
+        #: Subjects of the group that have a value.
+        _required("subjects", pa.int64()),
+        #: Null where they are fewer than the statistic's minimum.
+        pa.field("value", VALUE),
+    ]
+)
+
 SUBJECT: Final = [
     _required("subject_ref", pa.string()),
     _required("subject_type", pa.string()),
@@ -72,10 +95,17 @@ SUBJECT: Final = [
 GRADES: Final = pa.schema(
     [
         *SUBJECT,
-        #: The computed score, kept under an override; null iff computed_grade is N: there is no score to show.
+        #: The computed score, kept under an override; null where there is none to show: computed_grade is N, or
+        #: the grade is a reported one.
         pa.field("score", SCORE),
         _required("grade", pa.string()),
+        #: What the grade is without overrides: by the score, or as reported.
         _required("computed_grade", pa.string()),
+        #: computed or reported; what is reported is never called replayable.
+        _required("origin", pa.string()),
+        #: The grade by another scheme, and that scheme; null where there is none.
+        pa.field("native_grade", pa.string()),
+        pa.field("native_scheme", pa.string()),
         #: Ids of every override that applies, in the model's order, also those a stronger one hides.
         _required("override_reasons", TEXTS),
         _required("flags", TEXTS),
@@ -83,7 +113,7 @@ GRADES: Final = pa.schema(
         pa.field("public_credit_score", SCORE),
         _required("public_credit_origin", pa.string()),
         pa.field("public_credit_evaluated_on", pa.date32()),
-        #: At most five, the largest absolute points first, then by indicator.
+        #: At most five, the largest absolute points first, then as the model is written.
         _required("reasons", pa.list_(pa.field("item", REASON, nullable=False))),
         #: Codes of the measures that follow from the grade (semantics: rights are never limited without law).
         _required("measures", TEXTS),
@@ -117,6 +147,8 @@ EVIDENCE: Final = pa.schema(
         #: Publicity tier of a penalty.
         pa.field("tier", pa.string()),
         pa.field("under_objection", pa.bool_()),
+        #: What was measured, on ``_measure`` rows.
+        pa.field("value", VALUE),
     ]
 )
 

@@ -20,6 +20,7 @@ from exchange_formats.lineage import Leaf, LineageTable, Origin, find_origin, li
 from exchange_formats.messages.field_titles import FieldTitle, find_title, load_titles
 from exchange_formats.messages.registry import MESSAGES
 from exchange_formats.messages.specs import MessageSpec
+from scoring.grammar import EVERY
 from scoring.library import Models
 from scoring.reading import Reading, list_readings
 from scoring.resolution import ResolvedModel, resolve
@@ -219,7 +220,7 @@ class Atlas:
     def _trace_column(self, dataset_id: str, column: str, department: str | None = None) -> Step:
         """A column of the catalogue and every department (or the one given) that fills it."""
         spec = self.catalogue[dataset_id].fields[column]
-        owners = [owner for name, owner in self.departments.items() if department in {None, name}]
+        owners = [owner for name, owner in self.departments.items() if department in {None, EVERY, name}]
         found = tuple(
             step
             for owner in owners

@@ -14,16 +14,22 @@ from typing import Literal
 
 from sqlglot import exp
 
+from exchange_formats.results import REFERENCE_STATISTICS
 from exchange_formats.shards import WHOLE, Shard
 from scoring.evidence import evidence
 from scoring.grading import decided, graded, public_credit, severe, totals
+from scoring.measuring import measured
 from scoring.outputs import grades, reasons
 from scoring.plan import Plan, relation
 from scoring.points import dimension_points, group_points, indicator_points, weighted
 from scoring.profiles import profiles, subjects
 from scoring.records import active, claims, latest, unmatched
+from scoring.reported import reported
 from scoring.resolution import ResolvedModel
 from scoring.sharding import shard_input, shard_results
+from scoring.spark_dialect import adapt_to_spark
+from scoring.statistics import exceeding, subject_values
+from scoring.trees import fill
 from scoring.warning_rules import standing_warnings
 
 Dialect = Literal["duckdb", "spark"]
@@ -38,8 +44,18 @@ class Step:
     view: bool = False
 
     def sql(self, dialect: Dialect = "duckdb", *, pretty: bool = False) -> str:
-        """The step as text; every identifier quoted."""
-        return self.query.sql(dialect=dialect, identify=True, pretty=pretty)
+        """The step's query as text; every identifier quoted."""
+        query = adapt_to_spark(self.query) if dialect == "spark" else self.query
+        return query.sql(dialect=dialect, identify=True, pretty=pretty)
+
+    def statement(self, dialect: Dialect = "duckdb", *, pretty: bool = False) -> str:
+        """What makes the relation in an engine: a view, or a table of this session that is computed once."""
+        name = exp.to_identifier(self.name, quoted=True).sql(dialect)
+        if dialect == "duckdb":
+            made = f"CREATE TEMP {'VIEW' if self.view else 'TABLE'} {name} AS"
+        else:
+            made = f"CREATE TEMPORARY VIEW {name} AS" if self.view else f"CACHE LAZY TABLE {name} AS"
+        return f"{made}{chr(10) if pretty else ' '}{self.sql(dialect, pretty=pretty)}"
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,10 @@ class Program:
 
     def text(self, dialect: Dialect = "duckdb") -> str:
         """Everything, to be read by a person."""
-        shown = [f"-- {step.name}\n{step.sql(dialect, pretty=True)};" for step in (*self.steps, *self.outputs)]
-        return "\n\n".join(shown) + "\n"
+        read = [f"-- {name}: every version of every record of {source}" for source, name in self.inputs.items()]
+        made = [step.statement(dialect, pretty=True) for step in self.steps]
+        said = [f"-- {step.name}\n{step.sql(dialect, pretty=True)}" for step in self.outputs]
+        return "\n".join(read) + "\n\n" + "".join(f"{one};\n\n" for one in (*made, *said))
 
 
 def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[str], shard: Shard = WHOLE) -> Program:
@@ -70,17 +88,20 @@ def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[st
     profiled = resolved.model.subjects_sources
     if missing := [source for source in profiled if source not in plan.available]:
         raise KeyError(*missing)
-    used = [*profiled, *plan.sources, *filter(None, (plan.public_source, plan.own_source))]
+    used = [*profiled, *plan.sources, *filter(None, (plan.public_source, plan.own_source, plan.reported_source))]
+    used += [REFERENCE_STATISTICS] if plan.resolved.statistics else []
     read = dict.fromkeys(one for source in used for one in plan.inputs(source))
     steps = [
         *([] if plan.shard.whole else [_shard_step(plan, one) for one in read]),
         Step("profiles", profiles(plan)),
-        Step("subjects", subjects()),
+        Step("subjects", subjects(plan)),
         *(Step(relation("latest", one), latest(plan, one)) for one in plan.sources),
         Step("public_credit", public_credit(plan)),
+        Step("reported", reported(plan)),
         Step("claims", claims(plan)),
         Step("active", active(plan)),
         Step("weighted", weighted(plan)),
+        *_measuring(plan),
         Step("indicator_points", indicator_points(plan)),
         Step("group_points", group_points(plan)),
         Step("dimension_points", dimension_points(plan)),
@@ -100,7 +121,20 @@ def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[st
     return Program(plan, inputs, tuple(steps), tuple(outputs))
 
 
+def _measuring(plan: Plan) -> list[Step]:
+    """The steps of models that measure records together or compare with reference statistics."""
+    steps = []
+    if plan.resolved.statistics:
+        steps += [Step("subject_values", subject_values(plan)), Step("exceeding", exceeding(plan))]
+    if plan.measured or plan.comparing:
+        steps.append(Step("measured", measured(plan)))
+    return steps
+
+
 def _shard_step(plan: Plan, source: str) -> Step:
     landed = relation("landed", source)
-    mine = shard_results(plan.shard, landed) if source == plan.own_source else shard_input(plan.shard, landed)
+    if source == REFERENCE_STATISTICS:
+        mine: exp.Query = fill("SELECT * FROM landed", {"landed": landed})
+    else:
+        mine = shard_results(plan.shard, landed) if source == plan.own_source else shard_input(plan.shard, landed)
     return Step(relation("input", source), mine, view=True)

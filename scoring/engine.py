@@ -115,8 +115,7 @@ def _run(
         check_columns(source, inputs[source].schema.names)
         connection.register(name, inputs[source])
     for step in program.steps:
-        kind = "VIEW" if step.view else "TABLE"
-        connection.execute(f'CREATE TEMP {kind} "{step.name}" AS {step.sql()}')
+        connection.execute(step.statement())
     counts = connection.execute(GRADE_COUNTS).fetchall()
     return write_shard(program, output, lambda step: _read(connection, step), counts)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from sqlglot import exp
 
-from exchange_formats.results import EVIDENCE
+from exchange_formats.results import EVIDENCE, EvidenceEntry
 from scoring.plan import Plan
 from scoring.points import scale_of
 from scoring.quantities import UNITS, UNITS_PER_CENTIPOINT, centi
-from scoring.trees import Row, aliased, choose, choose_by, column, decimal_of, fill, integer, null, text, union
+from scoring.reported import is_reported
+from scoring.trees import Row, aliased, all_of, choose, choose_by, column, decimal_of, fill, integer, null, text, union
 
 #: Where rows that belong to no dimension stand: behind all of them.
-_OVERRIDE, _TOTAL = 98, 99
-_ENTRIES = ("public_credit", "_base", "record", "override", "_cap", "_clamp", "_rounding")
+_REPORTED, _OVERRIDE, _TOTAL = 97, 98, 99
+_ENTRIES = get_args(EvidenceEntry)
 #: The columns of every part of the union, and their types where a part has nothing to say.
 _COLUMNS: Mapping[str, str] = {
     "place": "INTEGER",
@@ -32,7 +34,10 @@ _COLUMNS: Mapping[str, str] = {
     "decay": "BIGINT",
     "tier": "VARCHAR",
     "under_objection": "BOOLEAN",
+    "value": "BIGINT",
 }
+#: Why a record that would count does not: the department's own grade stands.
+_GRADED = text("grade_reported")
 _OF_RECORD = ("dataset", "record_id", "batch_id", "event_on", "tier", "under_objection", "base")
 
 
@@ -40,20 +45,32 @@ def evidence(plan: Plan) -> exp.Query:
     """The rows of EVIDENCE, in their order."""
     places = {index: text(name) for index, name in enumerate(plan.resolved.model.dimensions)}
     exact = {
-        "dimension": choose_by("place", places | {_OVERRIDE: text("_override")}, text("_total")),
+        "dimension": choose_by(
+            "place", places | {_REPORTED: text("_reported"), _OVERRIDE: text("_override")}, text("_total")
+        ),
         "points": decimal_of(column("units"), 18, 8),
         "base_points": decimal_of(column("base"), 9, 2),
         "repeat_factor": decimal_of(column("repeat_factor"), 4, 2),
         "decay_factor": decimal_of(column("decay"), 4, 2),
+        "value": decimal_of(column("value"), 18, 6),
         "entry": choose_by("entry", {i: text(name) for i, name in enumerate(_ENTRIES)}, null("VARCHAR")),
     }
     # The order names the parts' own numbers, not the shown columns that carry the same names.
     return fill(
         "SELECT $shown FROM parts ORDER BY parts.subject_ref, parts.place, parts.indicator_place, parts.entry, "
         "parts.event_on NULLS FIRST, parts.record_id NULLS FIRST",
-        {"parts": union([*_standing(plan), *_records(plan), *_caps(plan), *_clamps(plan), _rounding()])},
+        {"parts": union(_parts(plan))},
         shown=[aliased(exact.get(field.name, column(field.name)), field.name) for field in EVIDENCE],
     )
+
+
+def _parts(plan: Plan) -> list[exp.Query]:
+    parts = [*_standing(plan), *_records(plan), *_caps(plan), *_clamps(plan), _rounding()]
+    if plan.reported_source:
+        parts.append(_reported(plan.reported_source))
+    if plan.measured or plan.comparing:
+        parts.append(_measured(plan))
+    return parts
 
 
 def _row(template: str, values: Mapping[str, Row], **trees: Row) -> exp.Query:
@@ -101,6 +118,7 @@ def _standing(plan: Plan) -> list[exp.Query]:
 
 def _records(plan: Plan) -> list[exp.Query]:
     """The records that counted, and those that an override claimed or that do not count, with the reason."""
+    first = len(plan.overrides)
     values = _of_target(plan) | {name: column(name) for name in _OF_RECORD}
     counted = values | {
         "entry": _entry("record"),
@@ -108,19 +126,51 @@ def _records(plan: Plan) -> list[exp.Query]:
         "repeat_factor": column("repeat_factor"),
         "decay": column("decay"),
     }
+    reported = is_reported(plan)
     left_out = values | {
         "entry": choose_by("target", {c.number: _entry("override") for c in plan.overrides}, _entry("record")),
         "units": integer(0),
-        "excluded": column("excluded"),
+        "excluded": choose(
+            [(all_of([column("excluded").is_(exp.null()), column("target") >= exp.Literal.number(first)]), _GRADED)],
+            column("excluded"),
+        ),
     }
     return [
         _row("SELECT subject_ref, $columns FROM weighted", counted),
         _row(
-            "SELECT subject_ref, $columns FROM claims WHERE NOT excluded IS NULL OR target < $first",
+            "SELECT subject_ref, $columns FROM claims WHERE NOT excluded IS NULL OR target < $first OR $reported",
             left_out,
-            first=exp.Literal.number(len(plan.overrides)),
+            first=exp.Literal.number(first),
+            reported=reported,
         ),
     ]
+
+
+def _reported(source: str) -> exp.Query:
+    """The grade the department finished itself; without points, for none was computed."""
+    values = {
+        "place": _place(_REPORTED),
+        "indicator_place": _place(0),
+        "entry": _entry("reported"),
+        "units": integer(0),
+        "dataset": text(source),
+        "record_id": column("record_id"),
+        "batch_id": column("batch_id"),
+        "event_on": column("reported_on"),
+        "excluded": choose([(column("reported_grade").is_(exp.null()), text("grade_unknown"))], null("VARCHAR")),
+    }
+    scored = "subject_ref IN (SELECT subject_ref FROM subjects)"
+    return _row(f"SELECT subject_ref, $columns FROM reported WHERE {scored}", values)
+
+
+def _measured(plan: Plan) -> exp.Query:
+    """What an indicator's records together measure, and what its bin is worth."""
+    values = _of_target(plan) | {
+        "entry": _entry("_measure"),
+        "units": exp.Mul(this=column("raw"), expression=exp.paren(scale_of(plan, "target"))),
+        "value": column("value"),
+    }
+    return _row("SELECT subject_ref, $columns FROM measured", values)
 
 
 def _caps(plan: Plan) -> list[exp.Query]:

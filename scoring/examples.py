@@ -62,6 +62,8 @@ def build_inputs(model: Model, given: Mapping[str, Any], as_of: date) -> dict[st
             records_by_source.setdefault(source, [])
     if public is not None:
         records_by_source.setdefault(Counts(dataset=public).source(model.department), [])
+    if model.reported:
+        records_by_source.setdefault(Counts(dataset=model.reported.dataset).source(model.department), [])
     for name, records in given.items():
         if name == "public_credit" and public is not None and isinstance(records, int | Decimal):
             source = Counts(dataset=public).source(model.department)

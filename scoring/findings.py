@@ -30,6 +30,9 @@ class GradeFinding:
     score: Decimal | None
     grade: str
     computed_grade: str
+    origin: str
+    native_grade: str | None
+    native_scheme: str | None
     override_reasons: tuple[str, ...]
     flags: tuple[str, ...]
     public_credit_score: Decimal | None
@@ -59,6 +62,7 @@ class EvidenceFinding:
     decay_factor: Decimal | None
     tier: str | None
     under_objection: bool | None
+    value: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

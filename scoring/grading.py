@@ -135,10 +135,12 @@ def totals(plan: Plan) -> exp.Query:
     return fill(
         "SELECT *, $rounded AS centi FROM (SELECT *, $whole AS total FROM (SELECT *, $clamped FROM ("
         "SELECT s.*, $raw, $public AS public_centi, p.evaluated_on AS evaluated_on, "
-        "$origin AS public_origin, $unscored AS unscored "
+        "$origin AS public_origin, $unscored AS unscored, "
+        "r.reported_grade AS reported_grade, r.native_scheme AS native_scheme, r.native_grade AS native_grade "
         "FROM subjects AS s LEFT JOIN dimension_points AS d ON d.subject_ref = s.subject_ref "
         "LEFT JOIN public_credit AS p ON p.subject_ref = s.subject_ref "
-        "LEFT JOIN active AS a ON a.subject_ref = s.subject_ref) AS summed) AS clamped) AS added",
+        "LEFT JOIN active AS a ON a.subject_ref = s.subject_ref "
+        "LEFT JOIN reported AS r ON r.subject_ref = s.subject_ref) AS summed) AS clamped) AS added",
         rounded=rounded,
         whole=whole or integer(0),
         clamped=clamped,
@@ -156,10 +158,14 @@ def _origin(plan: Plan) -> Row:
 
 
 def _unscored(plan: Plan) -> Row:
-    """N: neither a public score nor a record within lookback, unless the model grades who has none (semantics §3)."""
+    """Without a score of its own: the grade is reported, or it is N (semantics §3).
+
+    N: neither a public score nor a record within lookback, unless the model grades who has none.
+    """
+    taken = exp.Not(this=column("reported_grade", "r").is_(exp.null()))
     if plan.resolved.model.minimum_records == 0:
-        return exp.false()
-    return all_of([column("subject_ref", one).is_(exp.null()) for one in ("p", "a")])
+        return taken
+    return any_of([taken, all_of([column("subject_ref", one).is_(exp.null()) for one in ("p", "a")])])
 
 
 def public_centi(plan: Plan) -> Row:
@@ -171,7 +177,7 @@ def public_centi(plan: Plan) -> Row:
 
 
 def graded(plan: Plan) -> exp.Query:
-    """``totals`` with grades: E by veto > at most X > computed > N (semantics §3)."""
+    """``totals`` with grades: E by veto > at most X > computed or reported > N (semantics §3)."""
     vetoes: list[Row] = []
     limits: dict[str, list[Row]] = {}
     for claimant in plan.overrides:
@@ -194,7 +200,8 @@ def graded(plan: Plan) -> exp.Query:
         "SELECT *, CASE WHEN $veto THEN 'E' "
         "WHEN NOT ceiling IS NULL AND (computed_grade = 'N' OR computed_grade < ceiling) THEN ceiling "
         "ELSE computed_grade END AS grade FROM ("
-        "SELECT t.*, o.* EXCLUDE (subject_ref), CASE WHEN t.unscored THEN 'N' ELSE $by_score END AS computed_grade, "
+        "SELECT t.*, o.* EXCLUDE (subject_ref), coalesce(t.reported_grade, CASE WHEN t.unscored THEN 'N' "
+        "ELSE $by_score END) AS computed_grade, "
         "$ceiling AS ceiling FROM totals AS t LEFT JOIN decided AS o ON o.subject_ref = t.subject_ref) AS judged",
         veto=exp.func("coalesce", any_of(vetoes), exp.false()),
         by_score=by_score,

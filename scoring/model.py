@@ -14,12 +14,16 @@
     optional              {dataset: stale after}: missing or stale, its indicators are not_collected
     lookback              how old a record may be, unless an indicator says less
     dimensions            public_credit | compliance | earned; their ``full`` add up to 1000
+    statistics            percentiles over the subjects, which an indicator may compare with (``above``)
+    native                another scheme's grade by the same score, kept beside the uniform one
+    reported              grades the department finished itself, in place of the computed ones
     overrides             what decides the grade whatever the score
     bands, decay, publicity, severity, warnings, measures    shared tables, by name
     examples              small inputs with the expected result; each is a test
 
 ``counts`` may name ``"*/penalty"``: that dataset of every department, as far as the record may
-stand in the public-credit catalogue. An indicator has ``counts`` or ``needs`` (what nobody collects yet), and
+stand in the public-credit catalogue. An indicator has ``counts``, or is ``above`` a reference
+statistic, or ``needs`` what nobody collects yet; with ``measure`` its records together are worth what ``bins`` say; and
 ``deduct`` or ``earn`` (what they are worth).
 """
 
@@ -34,7 +38,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from exchange_formats.datasets import ColumnName, Identifier
 from scoring.grammar import Counts, DatasetName, Text, full_name
+from scoring.measurement import Bins, Measure, Statistic
 from scoring.quantities import Days, Factor, Frozen, Months, Points
+from scoring.schemes import Native, Reported
 from scoring.tables import Effective, Letter, Status
 
 SubjectType = Literal["enterprise", "natural_person", "social_organization", "public_institution", "government_agency"]
@@ -57,13 +63,15 @@ def _without_limits(value: object) -> object:
 class Deduct(Frozen):
     """What a counting record takes: ``per`` record, by a column's code (``map``), or by the severity table.
 
-    ``cap`` is in raw points, before the dimension's scale. ``repeat`` and ``decay``
-    follow the model's decay table unless switched off.
+    ``bins``: what the indicator's measured value takes, once. ``cap`` is in raw points, before the
+    dimension's scale. ``repeat`` and ``decay`` follow the model's decay table unless switched off; what is
+    measured neither fades nor repeats.
     """
 
     per: Points | None = None
     column: ColumnName | None = None
     map: Mapping[str, Points] | None = None
+    bins: Bins | None = None
     severity: bool = False
     cap: Points | None = None
     repeat: bool = True
@@ -71,29 +79,35 @@ class Deduct(Frozen):
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        _check_worth(self.per, self.column, self.map, other=self.severity)
+        _check_worth(self, other=self.severity)
         return self
 
 
 class Earn(Frozen):
-    """What a counting record gives: ``per`` record, by a column's code, or once when any ``exists``."""
+    """What a counting record gives: ``per`` record, by a column's code, or once when any ``exists``.
+
+    ``bins``: what the indicator's measured value gives, once.
+    """
 
     per: Points | None = None
     column: ColumnName | None = None
     map: Mapping[str, Points] | None = None
+    bins: Bins | None = None
     exists: Points | None = None
     cap: Points | None = None
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        _check_worth(self.per, self.column, self.map, other=self.exists is not None)
+        _check_worth(self, other=self.exists is not None)
         return self
 
 
-def _check_worth(per: Decimal | None, column: str | None, points: Mapping[str, Decimal] | None, *, other: bool) -> None:
-    if sum((per is not None, points is not None, other)) != 1:
-        raise ValueError("say what a record is worth exactly once: per, map (with column), or the kind's own word")
-    if (column is None) != (points is None):
+def _check_worth(worth: Deduct | Earn, *, other: bool) -> None:
+    if sum((worth.per is not None, worth.map is not None, worth.bins is not None, other)) != 1:
+        raise ValueError(
+            "say what a record is worth exactly once: per, map (with column), bins, or the kind's own word"
+        )
+    if (worth.column is None) != (worth.map is None):
         raise ValueError("column and map belong together")
 
 
@@ -105,6 +119,10 @@ class Indicator(Frozen):
     basis: Basis
     status: Status
     counts: Annotated[tuple[Counts, ...], BeforeValidator(_one_or_many)] = ()
+    #: What its counting records together measure, turned into points by ``bins``.
+    measure: Measure | None = None
+    #: A reference statistic: it holds once, where the subject's own value is above that of its group.
+    above: Identifier | None = None
     #: Data that nobody collects yet, in words: the indicator is shown as not collected.
     needs: Text | None = None
     deduct: Deduct | None = None
@@ -113,11 +131,26 @@ class Indicator(Frozen):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        if bool(self.counts) == bool(self.needs):
-            raise ValueError("an indicator has counts, or needs what nobody collects yet: one of the two")
-        if (self.deduct is None) == (self.earn is None):
+        if sum(map(bool, (self.counts, self.above, self.needs))) != 1:
+            raise ValueError("an indicator has counts, or is above a statistic, or needs what nobody collects yet")
+        worth = self.deduct or self.earn
+        if worth is None or (self.deduct and self.earn):
             raise ValueError("an indicator has deduct or earn: one of the two")
+        if self.measure and not self.counts:
+            raise ValueError("measure is of the records an indicator counts")
+        if (self.measure is None) != (worth.bins is None) and not self.needs:
+            raise ValueError("measure and bins belong together")
+        if self.above and worth.per is None:
+            raise ValueError("being above a statistic is worth 'per' points, once")
         return self
+
+    @property
+    def worth(self) -> Deduct | Earn:
+        """What its records are worth, whichever way."""
+        worth = self.deduct or self.earn
+        if worth is None:
+            raise ValueError("an indicator has deduct or earn")
+        return worth
 
 
 class Group(Frozen):
@@ -255,6 +288,9 @@ class Model(Frozen):
     optional: Mapping[DatasetName, Days] = Field(default_factory=dict)
     lookback: Months
     dimensions: Annotated[Mapping[Identifier, Dimension], Field(min_length=1)]
+    statistics: Mapping[Identifier, Statistic] = Field(default_factory=dict)
+    native: Native | None = None
+    reported: Reported | None = None
     overrides: Mapping[IndicatorId, Override] = Field(default_factory=dict)
     bands: TableName
     decay: TableName

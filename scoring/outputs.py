@@ -10,9 +10,12 @@ from exchange_formats.results import PUBLIC_CREDIT_MISSING, UNDER_OBJECTION
 from scoring.model import Override
 from scoring.plan import Plan
 from scoring.points import scale_of
-from scoring.trees import Row, all_of, any_of, choose, choose_by, column, decimal_of, fill, null, text
+from scoring.quantities import centi
+from scoring.trees import Row, all_of, any_of, choose, choose_by, column, decimal_of, fill, integer, null, text
 
 _MAXIMUM_REASONS = 5
+#: Half a hundredth of a native point, in 1e-8 point × hundredths of the total / 1000.
+_HALF = 5 * 10**10
 #: A record that counts for an indicator, one that decides the grade.
 _OBJECTED = ("objected", "decided_objected")
 _REASONS = "STRUCT(indicator VARCHAR, records BIGINT, points DECIMAL(18,8))[]"
@@ -41,6 +44,8 @@ def grades(plan: Plan) -> exp.Query:
     return fill(
         "SELECT g.subject_ref AS subject_ref, subject_type, subject_name, individual_business, city_code, "
         "CASE WHEN unscored THEN NULL ELSE $score END AS score, grade, computed_grade, "
+        "CASE WHEN reported_grade IS NULL THEN 'computed' ELSE 'reported' END AS origin, "
+        "$native AS native_grade, $scheme AS native_scheme, "
         "$overrides AS override_reasons, $flags AS flags, $public AS public_credit_score, "
         "public_origin AS public_credit_origin, "
         "evaluated_on AS public_credit_evaluated_on, coalesce(reasons, $no_reasons) AS reasons, "
@@ -48,11 +53,13 @@ def grades(plan: Plan) -> exp.Query:
         "FROM graded AS g LEFT JOIN reasons AS r ON r.subject_ref = g.subject_ref "
         "LEFT JOIN severe AS v ON v.subject_ref = g.subject_ref ORDER BY g.subject_ref",
         score=decimal_of(column("centi"), 6, 2),
+        native=_native("native_grade", _native_grade(plan)),
+        scheme=_native("native_scheme", _native_scheme(plan)),
         no_reasons=exp.cast(exp.Array(expressions=[]), _REASONS, dialect="duckdb"),
         overrides=_texts([(holds, name) for name, holds in override_reasons(plan).items()]),
         flags=_texts(
             [
-                (column("public_origin").eq(text("neutral")), PUBLIC_CREDIT_MISSING),
+                (_neutral(), PUBLIC_CREDIT_MISSING),
                 (any_of([column(name).eq(exp.Literal.number(1)) for name in _OBJECTED]), UNDER_OBJECTION),
             ]
         ),
@@ -60,6 +67,35 @@ def grades(plan: Plan) -> exp.Query:
         measures=_measures(plan),
         not_collected=_list([text(name) for name in plan.not_collected]),
     )
+
+
+def _neutral() -> Row:
+    """The neutral value stands in the score; a reported grade has none."""
+    return all_of([column("public_origin").eq(text("neutral")), column("reported_grade").is_(exp.null())])
+
+
+def _native(name: str, computed: Row) -> Row:
+    """A native column: as reported, or of the computed score, null where there is no score."""
+    reported = exp.Not(this=column("reported_grade").is_(exp.null()))
+    return choose([(reported, column(name)), (column("unscored"), null("VARCHAR"))], computed)
+
+
+def _native_scheme(plan: Plan) -> Row:
+    native = plan.resolved.model.native
+    return text(native.scheme) if native else null("VARCHAR")
+
+
+def _native_grade(plan: Plan) -> Row:
+    """The native band of the score × total / 1000 in hundredths, half up; the last one where a veto decides."""
+    native = plan.resolved.model.native
+    if native is None:
+        return null("VARCHAR")
+    scaled = exp.IntDiv(
+        this=exp.paren(column("total") * integer(centi(native.total)) + integer(_HALF)), expression=integer(2 * _HALF)
+    )
+    veto = all_of([column("grade").eq(text("E")), column("computed_grade").neq(text("E"))])
+    bands = [(scaled >= integer(centi(band.from_)), text(band.grade)) for band in native.bands[:-1]]
+    return choose([(veto, text(native.bands[-1].grade)), *bands], text(native.bands[-1].grade))
 
 
 def override_reasons(plan: Plan) -> Mapping[str, Row]:

@@ -16,13 +16,16 @@ from sqlglot import exp
 
 from exchange_formats.conditions import parse_condition
 from exchange_formats.datasets import LINEAGE_FIELDS, Dataset, load_catalogue
-from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
+from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA, REFERENCE_STATISTICS, STATISTICS
 from exchange_formats.shards import WHOLE, Shard
 from scoring.grammar import EVERY, Counts, dataset_columns, full_name, stands_for
+from scoring.measurement import Measure
 from scoring.model import ComplianceDimension, EarnedDimension, Indicator, Override
 from scoring.quantities import centi, covered_since
 from scoring.resolution import ResolvedModel
 
+#: Inputs that are results of earlier work, and their columns.
+_SCORED: Mapping[str, pa.Schema] = {OWN_PUBLIC_CREDIT: OWN_PUBLIC_CREDIT_SCHEMA, REFERENCE_STATISTICS: STATISTICS}
 JudgedDimension = ComplianceDimension | EarnedDimension
 
 
@@ -42,6 +45,16 @@ class Claimant:
         return isinstance(self.part, Override) and self.part.state == "listed"
 
     @property
+    def measure(self) -> Measure | None:
+        """What its records together measure, where they are not worth points one by one."""
+        return self.part.measure if isinstance(self.part, Indicator) else None
+
+    @property
+    def above(self) -> str | None:
+        """The reference statistic it compares with."""
+        return self.part.above if isinstance(self.part, Indicator) else None
+
+    @property
     def exclusive(self) -> bool:
         """Whether what it claims is closed to the claimants after it: overrides and deductions."""
         return isinstance(self.part, Override) or self.part.deduct is not None
@@ -51,8 +64,7 @@ class Claimant:
         """Its cap in raw units (1e-6 point), before the scale."""
         if isinstance(self.part, Override):
             return None
-        worth = self.part.deduct or self.part.earn
-        cap = worth.cap if worth else None
+        cap = self.part.worth.cap
         if self.part.earn and self.part.earn.exists is not None:
             cap = self.part.earn.exists
         return None if cap is None else centi(cap) * 10**4
@@ -128,12 +140,30 @@ class Plan:
         wanted = self.resolved.public_credit is not None and OWN_PUBLIC_CREDIT in self.available
         return OWN_PUBLIC_CREDIT if wanted else None
 
+    @property
+    def reported_source(self) -> str | None:
+        """``department/dataset`` of the grades the department finished itself, where they are taken and there."""
+        source = self.resolved.reported_source
+        return source if source in self.available else None
+
+    @property
+    def measured(self) -> tuple[Claimant, ...]:
+        """The indicators whose records together are worth points, by what they measure."""
+        return tuple(claimant for claimant in self.indicators if claimant.measure)
+
+    @property
+    def comparing(self) -> tuple[Claimant, ...]:
+        """The indicators that compare with a reference statistic, as far as there is what they need."""
+        return tuple(c for c in self.indicators if c.above and c.id not in self.not_collected)
+
     @cached_property
     def not_collected(self) -> tuple[str, ...]:
         """Indicators and overrides that lack (some of) their data, in file order."""
         missing = []
         for claimant in self.claimants:
             sources = {self.resolved.source(counts) for counts in claimant.part.counts}
+            if claimant.above:
+                sources = {self.resolved.source(self.resolved.statistics[claimant.above].counts), REFERENCE_STATISTICS}
             if not sources or not all(self.inputs(source) for source in sources):
                 missing.append(claimant.id)
         return tuple(missing)
@@ -163,7 +193,7 @@ class Plan:
         """How old a record may be to count for ``claimant``."""
         months = counts.lookback or self.resolved.model.lookback
         part = claimant.part
-        if isinstance(part, Indicator) and part.deduct and part.deduct.decay:
+        if isinstance(part, Indicator) and part.deduct and part.deduct.decay and not part.measure:
             months = min(months, self.resolved.decay.steps[-1].months)
         return months
 
@@ -186,9 +216,9 @@ def dataset_of(source: str) -> Dataset:
 
 
 def input_schema(source: str) -> pa.Schema:
-    """The columns an input has: its dataset's as the lake gives them, or those of our own public-credit results."""
-    if source == OWN_PUBLIC_CREDIT:
-        return OWN_PUBLIC_CREDIT_SCHEMA
+    """The columns an input has: its dataset's as the lake gives them, or those of earlier results."""
+    if source in _SCORED:
+        return _SCORED[source]
     return pa.schema([*dataset_of(source).schema, *LINEAGE_FIELDS])
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from scoring.measuring import is_measured
 from scoring.model import Indicator
 from scoring.plan import Plan
 from scoring.quantities import centi
+from scoring.reported import is_reported
 from scoring.trees import Row, aliased, among, choose, choose_by, column, fill, integer, union
 
 
@@ -18,34 +20,43 @@ def weighted(plan: Plan) -> exp.Query:
     """The counting records of indicators with their factors; ``raw`` is what each is worth before cap and scale."""
     repeat = plan.resolved.decay.repeat
     repeatable = [
-        c.number for c in plan.indicators if isinstance(c.part, Indicator) and c.part.deduct and c.part.deduct.repeat
+        c.number
+        for c in plan.indicators
+        if isinstance(c.part, Indicator) and c.part.deduct and c.part.deduct.repeat and not c.measure
     ]
     # covers(previous, months, event): add_months clamps to the month's end, so comparing (month, day) pairs is exact.
     return fill(
         "SELECT subject_ref, record_id, batch_id, event_on, dataset, target, base, decay, repeat_factor, tier, "
-        "under_objection, base * decay * repeat_factor AS raw FROM ("
+        "under_objection, operand, base * decay * repeat_factor AS raw FROM ("
         "SELECT *, CASE WHEN $repeatable AND (year(event_on) * 12 + month(event_on) "
         "< year(previous_on) * 12 + month(previous_on) + $months OR (year(event_on) * 12 + month(event_on) "
         "= year(previous_on) * 12 + month(previous_on) + $months AND day(event_on) <= day(previous_on))) "
         "THEN $factor ELSE $once END AS repeat_factor FROM ("
         "SELECT *, lag(event_on) OVER (PARTITION BY subject_ref, target ORDER BY event_on, record_id) AS previous_on "
-        "FROM claims WHERE excluded IS NULL AND target >= $first) AS sequenced) AS repeated",
+        "FROM claims WHERE excluded IS NULL AND target >= $first AND NOT $reported) AS sequenced) AS repeated",
         repeatable=among("target", repeatable),
         months=exp.Literal.number(repeat.within),
         factor=integer(centi(repeat.factor)),
         once=integer(100),
         first=exp.Literal.number(len(plan.overrides)),
+        reported=is_reported(plan),
     )
 
 
 def indicator_points(plan: Plan) -> exp.Query:
-    """One row a subject and indicator: how many records, their raw sum, and that sum capped."""
+    """One row a subject and indicator: how many records, their raw sum or what they measure, and that capped."""
     caps = {c.number: integer(c.cap) for c in plan.indicators if c.cap is not None}
-    return fill(
-        "SELECT subject_ref, target, records, raw, $capped AS capped, objected FROM ("
+    summed: exp.Query = fill(
         "SELECT subject_ref, target, count(*) AS records, CAST(sum(raw) AS BIGINT) AS raw, "
         "max(CASE WHEN under_objection THEN 1 ELSE 0 END) AS objected "
-        "FROM weighted GROUP BY subject_ref, target) AS summed",
+        "FROM weighted WHERE NOT $measured GROUP BY subject_ref, target",
+        measured=is_measured(plan),
+    )
+    if plan.measured or plan.comparing:
+        summed = union([summed, fill("SELECT subject_ref, target, records, raw, objected FROM measured")])
+    return fill(
+        "SELECT subject_ref, target, records, raw, $capped AS capped, objected FROM summed",
+        {"summed": summed},
         capped=exp.func("least", column("raw"), choose_by("target", caps, column("raw"))),
     )
 

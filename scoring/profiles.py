@@ -21,21 +21,22 @@ def profiles(plan: Plan) -> exp.Query:
     """One row a subject of any profile: its newest record, and whether it is in the model's scope.
 
     A code that repeats (two records of one subject) is one subject, known by the profile
-    dataset that the model names first. Names that may be a
-    person's are masked here, so that no later step ever holds them.
+    dataset that the model names first. Names that may be a person's are masked here, so
+    that no later step ever holds them.
     """
     model = plan.resolved.model
     parts = [_newest(plan, source, place) for place, source in enumerate(model.subjects_sources)]
     return fill(
         "SELECT subject_ref, subject_type, CASE WHEN private AND subject_name <> '' "
         "THEN concat(substring(subject_name, 1, 1), '*') ELSE subject_name END AS subject_name, "
-        "individual_business, coalesce(city_code, registered_city) AS city_code, in_scope FROM ("
+        "individual_business, coalesce(city_code, registered_city) AS city_code, $kept FROM ("
         "SELECT *, substring(subject_ref, 1, 2) = '92' AS individual_business, "
         "substring(subject_ref, 1, 2) IN ('92', 'np') AS private, $city AS registered_city, "
         "$type AS subject_type, coalesce($where, FALSE) AND $type IN ($types) AS in_scope FROM ("
         f"SELECT * FROM newest QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY place, {NEWEST_FIRST}) = 1"
         ") AS first) AS known",
         {"newest": union(parts)},
+        kept=[column("in_scope"), *_of_group(plan)],
         city=_registered_city(),
         type=_subject_type(),
         types=[text(kind) for kind in model.subjects.type],
@@ -57,11 +58,17 @@ def _newest(plan: Plan, source: str, place: int) -> exp.Query:
     )
 
 
-def subjects() -> exp.Query:
+def subjects(plan: Plan) -> exp.Query:
     """The subjects that are scored."""
     return fill(
-        "SELECT subject_ref, subject_type, subject_name, individual_business, city_code FROM profiles WHERE in_scope"
+        "SELECT subject_ref, subject_type, subject_name, individual_business, $kept FROM profiles WHERE in_scope",
+        kept=[column("city_code"), *_of_group(plan)],
     )
+
+
+def _of_group(plan: Plan) -> list[Row]:
+    """What says to which group of subjects one belongs, where statistics compare groups."""
+    return [column("industry_code")] if plan.resolved.statistics else []
 
 
 def _subject_type() -> Row:

@@ -9,13 +9,16 @@ from typing import Final, Literal
 from exchange_formats.conditions import parse_condition
 from exchange_formats.datasets import Dataset, load_catalogue
 from scoring.grammar import Counts
+from scoring.measuring import columns_of
 from scoring.model import Indicator, Override
 from scoring.resolution import ResolvedModel
 from scoring.warning_tables import WarningRule
 
-Part = Literal["public_credit", "indicators", "overrides", "warnings", "measures", "subjects"]
+Part = Literal["public_credit", "reported", "indicators", "overrides", "warnings", "measures", "subjects"]
 #: What the platform's result is read for.
 _PUBLIC_CREDIT: Final = ("score", "evaluated_on")
+#: What the department's own finished grade is read for.
+_REPORTED: Final = ("domain", "native_scheme", "native_grade", "evaluated_on", "valid_until", "revoked_on")
 #: The dataset whose records have a severity and a publicity tier.
 _TIERED: Final = "penalty"
 
@@ -42,6 +45,7 @@ def list_readings(resolved: ResolvedModel) -> tuple[Reading, ...]:
     return (
         *_read_subjects(resolved),
         *_read_public_credit(resolved),
+        *_read_reported(resolved),
         *(reading for name, one in resolved.model.indicators.items() for reading in _read_part(resolved, name, one)),
         *(reading for name, one in resolved.model.overrides.items() for reading in _read_part(resolved, name, one)),
         *(reading for rule in resolved.warnings.rules for reading in _read_rule(resolved, rule)),
@@ -69,13 +73,31 @@ def _read_public_credit(resolved: ResolvedModel) -> Iterator[Reading]:
         )
 
 
+def _read_reported(resolved: ResolvedModel) -> Iterator[Reading]:
+    if resolved.reported_source:
+        yield Reading(
+            "reported",
+            "reported",
+            "部门自行评价的等级",
+            "the department's own finished grade",
+            source=resolved.reported_source,
+            columns=_REPORTED,
+        )
+
+
 def _read_part(resolved: ResolvedModel, name: str, one: Indicator | Override) -> Iterator[Reading]:
     part: Part = "indicators" if isinstance(one, Indicator) else "overrides"
     worth = (one.deduct or one.earn) if isinstance(one, Indicator) else None
-    also = (worth.column,) if worth and worth.column else ()
+    also: tuple[str, ...] = (worth.column,) if worth and worth.column else ()
+    if isinstance(one, Indicator) and one.measure:
+        also = (*also, *columns_of(resolved.source(one.counts[0]), one.measure))
     for counts in one.counts:
         yield _build(resolved, counts, part, name, one.title, one.title_en, one.basis, also)
-    if not one.counts:
+    if isinstance(one, Indicator) and one.above:
+        statistic = resolved.statistics[one.above]
+        also = (*columns_of(resolved.source(statistic.counts), statistic.measure), *filter(None, [statistic.day]))
+        yield _build(resolved, statistic.counts, part, name, one.title, one.title_en, one.basis, also)
+    elif not one.counts:
         yield Reading(part, name, one.title, one.title_en, one.basis)
 
 

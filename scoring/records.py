@@ -8,7 +8,8 @@ from sqlglot import exp
 
 from exchange_formats.datasets import NEWEST_FIRST
 from scoring.grammar import Counts
-from scoring.model import Indicator
+from scoring.measuring import columns_of, operand_of
+from scoring.model import Indicator, Override
 from scoring.plan import Claimant, Plan, condition, dataset_of, relation
 from scoring.quantities import centi, days_before
 from scoring.sharding import in_shard
@@ -50,7 +51,8 @@ def claims(plan: Plan) -> exp.Query:
         exclusive = [pair for pair in wanted if pair[0].exclusive]
         if exclusive:
             parts.append(_claim(plan, source, exclusive))
-        parts += [_claim(plan, source, [pair]) for pair in wanted if not pair[0].exclusive]
+        deciding = [counts for claimant, counts in wanted if isinstance(claimant.part, Override)]
+        parts += [_claim(plan, source, [pair], deciding) for pair in wanted if not pair[0].exclusive]
     return union(parts) if parts else _no_claims()
 
 
@@ -139,10 +141,16 @@ def _by_tier(plan: Plan, values: dict[str, Row]) -> Row:
     return choose_by(_SEVERITY, {index: values[row.tier] for index, row in enumerate(rows)}, exp.null())
 
 
-def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]]) -> exp.Query:
+def _claim(
+    plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]], deciding: Sequence[Counts] = ()
+) -> exp.Query:
+    """What ``wanted`` claim of a source; what an override is ``deciding`` by gives no points (semantics §3)."""
     columns = dataset_of(source).columns
     target = choose(
-        ((condition(source, counts.where), exp.Literal.number(claimant.number)) for claimant, counts in wanted),
+        (
+            *((condition(source, counts.where), exp.null()) for counts in deciding),
+            *((condition(source, counts.where), exp.Literal.number(claimant.number)) for claimant, counts in wanted),
+        ),
         exp.null(),
     )
     tier = (
@@ -152,7 +160,7 @@ def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]]) -
     )
     return fill(
         "SELECT subject_ref, record_id, batch_id, event_on, dataset, target, $excluded AS excluded, $base AS base, "
-        "$decay AS decay, $tier AS tier, $objection AS under_objection, $ended AS ended_on FROM ("
+        "$decay AS decay, $tier AS tier, $objection AS under_objection, $ended AS ended_on, $operand AS operand FROM ("
         "SELECT *, CAST($target AS INTEGER) AS target, $severity AS severity_row FROM latest "
         "WHERE event_on <= $as_of AND subject_ref IN (SELECT subject_ref FROM subjects)"
         ") AS judged WHERE NOT target IS NULL",
@@ -166,6 +174,7 @@ def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]]) -
         tier=tier,
         objection=_objection(plan) if set(_OBJECTION) <= columns.keys() else exp.false(),
         ended=column("removed_on") if "removed_on" in columns else null("DATE"),
+        operand=operand_of(source, wanted),
     )
 
 
@@ -192,16 +201,18 @@ def _base(plan: Plan, wanted: Sequence[tuple[Claimant, Counts]]) -> Row:
         part = claimant.part
         if not isinstance(part, Indicator):
             continue
-        worth = part.deduct or part.earn
+        worth = part.worth
+        if worth.bins:
+            continue
         if part.deduct and part.deduct.severity:
             rows = enumerate(plan.resolved.severity.rows)
             values[claimant.number] = choose_by(
                 _SEVERITY, {i: integer(centi(row.points)) for i, row in rows}, integer(0)
             )
-        elif worth and worth.column and worth.map:
+        elif worth.column and worth.map:
             by_code = ((column(worth.column).eq(text(code)), integer(centi(p))) for code, p in worth.map.items())
             values[claimant.number] = choose(by_code, integer(0))
-        elif worth:
+        else:
             once = part.earn.exists if part.earn else None
             values[claimant.number] = integer(centi(next(p for p in (worth.per, once) if p is not None)))
     return choose_by("target", values, integer(0))
@@ -209,7 +220,11 @@ def _base(plan: Plan, wanted: Sequence[tuple[Claimant, Counts]]) -> Row:
 
 def _decay(plan: Plan, wanted: Sequence[tuple[Claimant, Counts]]) -> Row:
     """Weight by age, in hundredths; what earns or decides does not fade."""
-    fading = [c.number for c, _ in wanted if isinstance(c.part, Indicator) and c.part.deduct and c.part.deduct.decay]
+    fading = [
+        c.number
+        for c, _ in wanted
+        if isinstance(c.part, Indicator) and c.part.deduct and c.part.deduct.decay and not c.measure
+    ]
     if not fading:
         return integer(100)
     steps = (
@@ -241,10 +256,14 @@ def _needed(plan: Plan, source: str) -> set[str]:
 
 def _worth_columns(plan: Plan, source: str) -> Iterator[str]:
     for claimant, _ in plan.claims(source):
-        if isinstance(claimant.part, Indicator):
-            worth = claimant.part.deduct or claimant.part.earn
-            if worth and worth.column:
-                yield worth.column
+        if isinstance(claimant.part, Indicator) and claimant.part.worth.column:
+            yield claimant.part.worth.column
+        if claimant.measure:
+            yield from columns_of(source, claimant.measure)
+    for statistic in plan.resolved.statistics.values():
+        if plan.resolved.source(statistic.counts) == source:
+            yield from columns_of(source, statistic.measure)
+            yield from filter(None, [statistic.day])
 
 
 def _no_claims() -> exp.Query:
@@ -252,5 +271,5 @@ def _no_claims() -> exp.Query:
         "SELECT subject_ref, '' AS record_id, '' AS batch_id, CAST(NULL AS DATE) AS event_on, '' AS dataset, "
         "CAST(0 AS INTEGER) AS target, CAST(NULL AS VARCHAR) AS excluded, CAST(0 AS BIGINT) AS base, "
         "CAST(0 AS BIGINT) AS decay, CAST(NULL AS VARCHAR) AS tier, FALSE AS under_objection, "
-        "CAST(NULL AS DATE) AS ended_on FROM subjects WHERE FALSE"
+        "CAST(NULL AS DATE) AS ended_on, CAST(NULL AS BIGINT) AS operand FROM subjects WHERE FALSE"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
@@ -9,9 +10,10 @@ from typing import Final
 
 from pydantic import Field
 
-from exchange_formats.digests import canonical_json, digest_bytes
+from exchange_formats.digests import digest_bytes
 from exchange_formats.errors import ConfigurationError
 from scoring.grammar import Counts, full_name, stands_for
+from scoring.measurement import Statistic
 from scoring.model import (
     ComplianceDimension,
     EarnedDimension,
@@ -22,7 +24,7 @@ from scoring.model import (
 )
 from scoring.quantities import Frozen
 from scoring.table_library import TABLES, Tables, load_tables
-from scoring.tables import Bands, Decay, Decree, Measures, Publicity, Severity
+from scoring.tables import Bands, Crosswalk, Decay, Decree, Measures, Publicity, Severity
 from scoring.warning_tables import WarningTable
 from scoring.working_days import HolidayTable, WorkingCalendar, build_calendar
 
@@ -43,11 +45,16 @@ class ResolvedModel(Frozen):
     #: Of the day and the year after it: what working days are counted by.
     calendar: WorkingCalendar
     measures: Measures
+    crosswalk: Crosswalk | None = None
 
     @cached_property
     def canonical(self) -> bytes:
-        """Canonical JSON: equal models give equal bytes."""
-        return canonical_json(self.model_dump(mode="json", by_alias=True))
+        """JSON in the order of the files, without spaces: equal models give equal bytes.
+
+        Nothing is sorted: the first indicator in file order whose condition holds takes a record (semantics §2).
+        """
+        plain = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
     @cached_property
     def sha256(self) -> str:
@@ -68,6 +75,16 @@ class ResolvedModel(Frozen):
         return None
 
     @property
+    def reported_source(self) -> str | None:
+        """``department/dataset`` of the grades the department finished itself, where the model takes them."""
+        return full_name(self.model.reported.dataset, self.model.department) if self.model.reported else None
+
+    @property
+    def statistics(self) -> Mapping[str, Statistic]:
+        """Every reference statistic that an indicator or a warning compares with."""
+        return self.model.statistics
+
+    @property
     def judged(self) -> Mapping[str, ComplianceDimension | EarnedDimension]:
         """The dimensions made of indicators."""
         return {k: v for k, v in self.model.dimensions.items() if not isinstance(v, PublicCreditDimension)}
@@ -78,6 +95,8 @@ class ResolvedModel(Frozen):
         found = {*self.model.subjects_sources, *(self.source(counts) for counts in self.counts())}
         if self.public_credit:
             found.add(full_name(self.public_credit[1].dataset, self.model.department))
+        if self.reported_source:
+            found.add(self.reported_source)
         return tuple(sorted(found | set(self.required)))
 
     @property
@@ -103,9 +122,10 @@ class ResolvedModel(Frozen):
         return counts.source(self.model.department)
 
     def counts(self) -> tuple[Counts, ...]:
-        """Everything the model counts: indicators, overrides, warnings, the severe list."""
+        """Everything the model counts: indicators, overrides, statistics, warnings, the severe list."""
         parts: list[Indicator | Override] = [*self.model.indicators.values(), *self.model.overrides.values()]
         found = [counts for part in parts for counts in part.counts]
+        found += [statistic.counts for statistic in self.statistics.values()]
         found += self.warnings.counts()
         return tuple(found + ([self.measures.severe_list] if self.measures.severe_list else []))
 
@@ -134,6 +154,9 @@ def resolve(model: Model, as_of: date, tables: Tables | None = None) -> Resolved
         warnings=warnings,
         calendar=build_calendar(library.in_force("holidays", warnings.holidays, HolidayTable, as_of), as_of),
         measures=library.in_force("measures", model.measures, Measures, as_of),
+        crosswalk=(
+            library.in_force("crosswalk", model.reported.crosswalk, Crosswalk, as_of) if model.reported else None
+        ),
     )
 
 

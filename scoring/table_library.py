@@ -13,7 +13,7 @@ from exchange_formats.documents import Document, read_document
 from exchange_formats.errors import ConfigurationError, Problem
 from scoring.checks import check_succession
 from scoring.table_checks import check_table
-from scoring.tables import Bands, Decay, Measures, Publicity, Severity, Table, TableKind
+from scoring.tables import Bands, Crosswalk, Decay, Measures, Publicity, Severity, Table, TableKind
 from scoring.warning_tables import WarningTable
 from scoring.working_days import HolidayTable
 
@@ -28,6 +28,7 @@ _SCHEMAS: Mapping[TableKind, type[Table]] = {
     "warnings": WarningTable,
     "holidays": HolidayTable,
     "measures": Measures,
+    "crosswalk": Crosswalk,
 }
 
 

@@ -22,7 +22,7 @@ from scoring.quantities import Days, Factor, Frozen, Months, Points
 
 Status = Literal["official", "assumption"]
 Letter = Literal["A", "B", "C", "D", "E"]
-TableKind = Literal["bands", "decay", "publicity", "severity", "warnings", "holidays", "measures"]
+TableKind = Literal["bands", "decay", "publicity", "severity", "warnings", "holidays", "crosswalk", "measures"]
 
 
 class Effective(Frozen):
@@ -103,6 +103,12 @@ class Decree(Frozen):
     id: Text
     effective: Effective
     tiers: Mapping[str, Tier]
+
+
+class Crosswalk(Table):
+    """Native grade, as the department writes it → uniform grade (facts §1.6)."""
+
+    grades: Annotated[Mapping[Text, Letter], Field(min_length=1)]
 
 
 class Publicity(Table):

@@ -34,7 +34,7 @@ def fill(
     for table in list(query.find_all(exp.Table)):
         if tables and table.name in tables:
             real, alias = tables[table.name], table.alias or table.name
-            named = exp.to_table(real).as_(alias) if isinstance(real, str) else real.copy().subquery(alias)
+            named = exp.to_table(real).as_(alias) if isinstance(real, str) else real.copy().subquery(alias, copy=False)
             table.replace(named)
     for hole in list(query.find_all(exp.Placeholder)):
         filling = trees[str(hole.this)]
@@ -77,10 +77,9 @@ def aliased(tree: Row, name: str) -> Row:
 
 def choose(branches: Iterable[tuple[Row, Row]], otherwise: Row) -> Row:
     """``CASE WHEN … THEN … ELSE otherwise END``; just ``otherwise`` without branches."""
-    case = exp.Case()
-    for condition, value in branches:
-        case = case.when(condition.copy(), value.copy())
-    return case.else_(otherwise.copy()) if case.args.get("ifs") else otherwise.copy()
+    # Built at once: Case.when copies the whole case for each branch.
+    ifs = [exp.If(this=condition.copy(), true=value.copy()) for condition, value in branches]
+    return exp.Case(ifs=ifs, default=otherwise.copy()) if ifs else otherwise.copy()
 
 
 def choose_by(name: str, values: Mapping[int, Row], otherwise: Row) -> Row:

@@ -123,6 +123,8 @@ _ZH: Final = Words(
         "lookback_ended": "已超过追溯期",
         "validity_ended": "有效期已过",
         "removed": "已移出名单",
+        "grade_reported": "以部门自行评价的等级为准",
+        "grade_unknown": "换算表中没有这一等级",
     },
 )
 _EN: Final = Words(
@@ -183,6 +185,8 @@ _EN: Final = Words(
         "lookback_ended": "older than the lookback",
         "validity_ended": "no longer valid",
         "removed": "removed from the list",
+        "grade_reported": "the department's own grade stands instead",
+        "grade_unknown": "no crosswalk knows this grade",
     },
 )
 WORDS: Final[Mapping[Language, Words]] = {"zh": _ZH, "en": _EN}

@@ -26,6 +26,7 @@ MODELS: Models = load_models()
 ENVIRONMENT = MODELS.by_id["enterprise_environment"]
 MARKET = MODELS.by_id["enterprise_credit_risk"]
 SAFETY = MODELS.by_id["work_safety"]
+SPORTS = MODELS.by_id["high_risk_sports"]
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -137,7 +138,9 @@ def join_inputs(model: Model, subjects: Sequence[Mapping[str, Any]], as_of: date
         for source, records in given.items():
             for place, record in enumerate(records, start=1):
                 own = str(record.get("record_id", f"{source.rpartition('/')[2]}-{place:04d}"))
-                rows[source].append({"row": place} | record | {"record_id": f"{number:05d}-{own}", "subject_ref": ref})
+                rows.setdefault(source, []).append(
+                    {"row": place} | record | {"record_id": f"{number:05d}-{own}", "subject_ref": ref}
+                )
     return {source: build_records(source, found) for source, found in rows.items()}
 
 

@@ -97,6 +97,7 @@ def grades_evaluated() -> GradesEvaluated:
                 score="798.00",
                 grade="C",
                 computed_grade="C",
+                origin="computed",
                 previous_grade="B",
                 public_credit=PublicCredit(origin="platform", score="820.00", evaluated_on=date(2026, 6, 1)),
                 reasons=(
@@ -220,6 +221,9 @@ def snapshot_body() -> bytes:
         "score": Decimal("798.00"),
         "grade": "C",
         "computed_grade": "C",
+        "origin": "computed",
+        "native_grade": None,
+        "native_scheme": None,
         "override_reasons": [],
         "flags": [],
         "public_credit_score": Decimal("820.00"),

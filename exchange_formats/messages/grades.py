@@ -68,8 +68,12 @@ class GradeResult(Subject):
 
     score: Score | None = None
     grade: Grade
-    #: What the points alone give; ``grade`` differs where an override applies.
+    #: What the points alone give, or what was reported; ``grade`` differs where an override applies.
     computed_grade: Grade
+    #: ``computed``, and replayable; or ``reported``: the department's own finished grade, mapped.
+    origin: Text
+    native_grade: Text | None = None
+    native_scheme: Text | None = None
     previous_grade: Grade | None = None
     flags: tuple[Text, ...] = ()
     #: Absent where the domain's model has no public-credit part.

@@ -63,6 +63,7 @@ def result(**changes: Any) -> GradeResult:
         "score": "798.00",
         "grade": "C",
         "computed_grade": "C",
+        "origin": "computed",
         "public_credit": PublicCredit(origin="platform", score="820.00", evaluated_on=date(2026, 6, 1)),
         "reasons": (Reason(indicator="IND1201", title="超标排放被罚", value=1, points="-48", basis=("环保法 59",)),),
     }

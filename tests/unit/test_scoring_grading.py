@@ -6,7 +6,19 @@ from decimal import Decimal
 
 import pytest
 
-from tests.scoring_cases import ENVIRONMENT, MARKET, SAFETY, Cases, Outcome, complaint, incident, on, penalty, score_all
+from tests.scoring_cases import (
+    ENVIRONMENT,
+    MARKET,
+    SAFETY,
+    SPORTS,
+    Cases,
+    Outcome,
+    complaint,
+    incident,
+    on,
+    penalty,
+    score_all,
+)
 
 CASES = Cases()
 case = CASES.case
@@ -287,3 +299,19 @@ def test_evidence_adds_up_to_the_score_exactly_when_everything_happens_at_once(f
 def test_reasons_are_ordered_by_their_weight_when_there_are_several(found: Outcome) -> None:
     reasons = [(r.indicator, r.records, r.points) for r in found.grade.reasons]
     assert reasons == [("IND1205", 1, Decimal(-150)), ("IND1210", 2, Decimal(-15))]
+
+
+# what an override claims never enters the computed score
+
+
+@case(model=SPORTS, inspection=[
+    {"result": "clean", "method": "double_random", "inspected_on": on("2026-05-01"), "violation_code": "2307"},
+    {"result": "clean", "method": "double_random", "inspected_on": on("2026-05-02")},
+])  # fmt: skip
+def test_record_that_decides_earns_nothing_when_it_meets_what_earns_too(found: Outcome) -> None:
+    assert (found.grade.grade, found.score) == ("E", NOTHING + 20)
+
+
+@case(penalty=[penalty("1203", "2026-05-01", objection_from=on("2026-06-01"))])
+def test_grade_is_flagged_when_the_record_that_decides_it_is_under_objection(found: Outcome) -> None:
+    assert (found.grade.grade, found.grade.flags) == ("E", ("UNDER_OBJECTION",))
