@@ -8,7 +8,7 @@ statistics of others are held as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -24,7 +24,10 @@ from exchange_formats.periods import add_months
 from exchange_formats.results import OWN_PUBLIC_CREDIT
 from scoring.engine import evaluate
 from scoring.findings import EvidenceFinding, GradeFinding, read_evidence, read_grade
-from scoring.plan import dataset_of
+from scoring.grammar import Counts
+from scoring.model import Indicator, Override
+from scoring.plan import Claimant, Plan, dataset_of
+from scoring.records import has_tier
 from scoring.resolution import ResolvedModel
 
 #: So many days to come are scored; then the search ends and says so.
@@ -120,33 +123,45 @@ def foresee(
 
 def list_days(resolved: ResolvedModel, inputs: Mapping[str, pa.Table], as_of: date) -> tuple[date, ...]:
     """Every later day on which one of the subject's records may begin, weigh less, or cease to count."""
-    months = {step.months for step in resolved.decay.steps} | {resolved.model.lookback}
-    months |= {tier.months for tier in resolved.decree.tiers.values()}
-    months |= {counts.lookback for counts in resolved.counts() if counts.lookback}
-    after = {part.afterwards.within for part in resolved.model.overrides.values() if part.afterwards}
+    plan = Plan.of(resolved, as_of, inputs.keys())
     found: set[date] = set()
-    for moment in _dates(inputs):
-        found |= {moment, moment + timedelta(days=1), moment + timedelta(days=resolved.publicity.final_after)}
-        found |= {add_months(moment, count) + timedelta(days=1) for count in months}
-        found |= {moment + timedelta(days=count + 1) for count in after}
+    for source in plan.sources:
+        if claims := plan.claims(source):
+            for table in (inputs[name] for name in plan.inputs(source)):
+                found |= _count_down(plan, source, table, claims) | _turn(source, table, claims)
     return tuple(sorted(day for day in found if day > as_of))
 
 
-def _dates(inputs: Mapping[str, pa.Table]) -> set[date]:
-    """Every day that the records name, profiles and public credit aside."""
+def _count_down(plan: Plan, source: str, table: pa.Table, claims: Sequence[tuple[Claimant, Counts]]) -> set[date]:
+    """The days after the periods that run from a record's own date, and the day it becomes final by default."""
+    dataset = dataset_of(source)
+    months = {plan.months(claimant, counts) for claimant, counts in claims}
+    if any(isinstance(c.part, Indicator) and c.part.deduct and c.part.deduct.decay for c, _ in claims):
+        months |= {step.months for step in plan.resolved.decay.steps}
+    if has_tier(source):
+        months |= {tier.months for tier in plan.resolved.decree.tiers.values()}
+    days = set(filter(None, table.column(dataset.event_on).to_pylist()))
+    found = {add_months(day, count) + timedelta(days=1) for day in days for count in months}
+    if "final_on" in dataset.columns:
+        found |= {day + timedelta(days=plan.resolved.publicity.final_after) for day in days}
+    return found | days
+
+
+def _turn(source: str, table: pa.Table, claims: Sequence[tuple[Claimant, Counts]]) -> set[date]:
+    """The days on which a record's state becomes another: final, repaired, removed, out of validity."""
+    dataset = dataset_of(source)
+    after = {c.part.afterwards.within for c, _ in claims if isinstance(c.part, Override) and c.part.afterwards}
+    names = {
+        *dataset.states.columns,
+        "review_opened_on",
+        "review_closed_on",
+        *(counts.valid_until for _, counts in claims),
+    }
     found: set[date] = set()
-    for source, table in inputs.items():
-        if _is_record(source):
-            for field in table.schema:
-                if pa.types.is_date(field.type):
-                    found |= set(filter(None, table.column(field.name).to_pylist()))
+    for name in names & dataset.columns.keys():
+        for day in filter(None, table.column(name).to_pylist()):
+            found |= {day, day + timedelta(days=1), *(day + timedelta(days=count + 1) for count in after)}
     return found
-
-
-def _is_record(source: str) -> bool:
-    return (
-        "/" in source and not source.startswith("scored/") and dataset_of(source).id not in {"profile", "public_credit"}
-    )
 
 
 def _hold(source: str, table: pa.Table, grade: GradeFinding) -> pa.Table:
