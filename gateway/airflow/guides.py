@@ -89,10 +89,17 @@ public_credit_enterprise`.
 """
 
 _HOUSEKEEPING: Final = """\
-# 日终存证 the daily checkpoint
+# 日终清除与存证 the daily purge and checkpoint
 
 - 时间 schedule: `{schedule}` ({timezone})
 - 对方 to: 省平台 the provincial platform, `<平台 platform>.checkpoints`
+
+`purge` 清除保存期限已满的记录和不合格数据: 先提交写明条款与条数的清单, 再删除文件; 中断的由下一次补完。`compact` 把
+数据集的许多小批次复制成少数文件, 只为读得快, 内容不变。两者失败都不影响存证。
+
+`purge` deletes the records and rejects that may be kept no longer: a manifest with the article and the counts is
+committed first, then the files go; what was interrupted is finished the next time. `compact` copies the many small
+batches of a dataset into few files, only to be read faster. Neither keeps the checkpoint back when it fails.
 
 `checkpoint` 记录当日全部清单链的链头, 与前一日的存证以摘要相连, 报省平台存证: 由此可证明数据湖此后未被改动。
 链头与当日上一份存证相同则不再写。前些日子未发出的一并补发。
@@ -104,10 +111,11 @@ the day's last checkpoint there is no new one. What was not sent on earlier days
 ## 出错时 when it fails
 
 暂时性错误自动重试。否则日志写明原因, 消除后在此页 *Clear*; 日期不变, 不会重复发送。
-命令行等价: `xinqiao checkpoint`。
+命令行等价: `xinqiao purge`, `xinqiao checkpoint`; 核验用 `xinqiao verify --all`。
 
 What is transient is retried. Otherwise the log says why; once the cause is gone, *Clear* the task on this page: its day
-is the same, and nothing is sent twice. From a terminal: `xinqiao checkpoint`.
+is the same, and nothing is sent twice. From a terminal: `xinqiao purge`, `xinqiao checkpoint`; to see that all is
+well: `xinqiao verify --all`.
 """
 
 _QUARANTINE: Final = """\

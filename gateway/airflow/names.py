@@ -23,6 +23,7 @@ STAGE_COLLECT: Final = "stage/collect"
 STAGE_TELL: Final = "stage/tell"
 STAGE_SCORE: Final = "stage/score"
 STAGE_PUBLISH: Final = "stage/publish"
+STAGE_PURGE: Final = "stage/purge"
 STAGE_WITNESS: Final = "stage/witness"
 STAGE_QUARANTINE: Final = "stage/quarantine"
 #: Every tag there is, department ids aside: people filter by them.
@@ -35,6 +36,7 @@ TAGS: Final = (
     STAGE_TELL,
     STAGE_SCORE,
     STAGE_PUBLISH,
+    STAGE_PURGE,
     STAGE_WITNESS,
     STAGE_QUARANTINE,
 )

@@ -175,9 +175,18 @@ def test_heads_are_witnessed_once_a_day_when_the_gateway_keeps_house() -> None:
     assert set(dag.tags) <= set(TAGS)
     for said in (dag.schedule.expression, "xinqiao checkpoint", "Clear"):
         assert said in (dag.doc_md or "")
-    (task,) = serialise(dag).values()
-    assert task["task_id"] == "checkpoint"
-    assert task["has_retry_policy"]
+    tasks = serialise(dag)
+    assert set(tasks) == {"purge", "compact", "checkpoint"}
+    assert all(task["has_retry_policy"] for task in tasks.values())
+
+
+def test_checkpoint_is_written_behind_the_purge_even_when_that_failed() -> None:
+    (dag,) = generate_housekeeping_dags().values()
+    tasks = serialise(dag)
+    assert [tasks[name]["downstream_task_ids"] for name in ("purge", "compact")] == [["compact"], ["checkpoint"]]
+    assert [tasks[name]["trigger_rule"] for name in ("compact", "checkpoint")] == ["all_done", "all_done"]
+    for said in ("xinqiao purge", "xinqiao verify --all"):
+        assert said in (dag.doc_md or "")
 
 
 def test_api_is_asked_by_one_process_when_it_has_a_rate_limit() -> None:
