@@ -75,7 +75,7 @@ def _near_band(plan: Plan, margin: int, number: Row) -> exp.Query:
         "SELECT subject_ref, $number AS rule_number, CAST(NULL AS DATE) AS triggered_on, "
         "concat('band:', grade) AS first_trigger, CAST(0 AS BIGINT) AS records, CAST(NULL AS VARCHAR) AS dataset, "
         "CAST(NULL AS DATE) AS last_triggered_on, concat('band:', grade) AS last_trigger "
-        "FROM graded WHERE grade = computed_grade AND $near",
+        "FROM graded WHERE NOT unscored AND grade = computed_grade AND $near",
         number=number,
         near=exp.paren(any_of(near)),
     )
