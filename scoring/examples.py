@@ -43,6 +43,8 @@ def run_example(model: Model, example: Example, folder: Path) -> tuple[str, ...]
         "reasons": tuple(reason["indicator"] for reason in grade["reasons"]),
         "overrides": tuple(grade["override_reasons"]),
         "flags": tuple(grade["flags"]),
+        "origin": grade["origin"],
+        "native_grade": grade["native_grade"],
     }
     expected = example.expect.model_dump(exclude_none=True)
     return tuple(

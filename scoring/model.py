@@ -256,6 +256,8 @@ class Expectation(Frozen):
     reasons: tuple[str, ...] | None = None
     overrides: tuple[str, ...] | None = None
     flags: tuple[str, ...] | None = None
+    origin: Literal["computed", "reported"] | None = None
+    native_grade: str | None = None
 
 
 class Example(Frozen):
