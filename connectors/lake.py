@@ -122,9 +122,7 @@ class Lake:
 
     def heads(self, prefix: str) -> tuple[str, ...]:
         """Digests of the manifests under ``prefix`` that no other one names as a parent, sorted."""
-        found = {digest: self._load(key, digest) for digest, key in self._keys(prefix).items()}
-        named = {parent for manifest in found.values() for parent in manifest.parents}
-        return tuple(sorted(found.keys() - named))
+        return self._heads(self._keys(prefix))
 
     def manifest(self, prefix: str, sha256: str) -> Manifest:
         """One manifest, verified. FatalError names the object that is missing or is not what its name says."""
@@ -132,8 +130,15 @@ class Lake:
 
     def chain(self, prefix: str, heads: Iterable[str] | None = None) -> tuple[Manifest, ...]:
         """Every manifest reachable from ``heads`` (default: all), verified, ordered by (sequence, digest)."""
-        keys = self._keys(prefix)
-        waiting = list(self.heads(prefix) if heads is None else heads)
+        return self._walk(prefix, heads, self._keys(prefix))
+
+    def _heads(self, keys: Mapping[str, str]) -> tuple[str, ...]:
+        found = {digest: self._load(key, digest) for digest, key in keys.items()}
+        named = {parent for manifest in found.values() for parent in manifest.parents}
+        return tuple(sorted(found.keys() - named))
+
+    def _walk(self, prefix: str, heads: Iterable[str] | None, keys: Mapping[str, str]) -> tuple[Manifest, ...]:
+        waiting = list(self._heads(keys) if heads is None else heads)
         found: dict[str, Manifest] = {}
         while waiting:
             digest = waiting.pop()
@@ -148,9 +153,13 @@ class Lake:
 
     def dataset_chain(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> DatasetChain:
         """Batches and purges that ``heads`` (default: all) lead to."""
+        prefix = landing_prefix(department, dataset)
+        return self._follow(prefix, heads, self._keys(prefix))
+
+    def _follow(self, prefix: str, heads: Iterable[str] | None, keys: Mapping[str, str]) -> DatasetChain:
         batches: dict[str, BatchManifest] = {}
         purged: dict[str, PurgedFile] = {}
-        manifests = self.chain(landing_prefix(department, dataset), heads)
+        manifests = self._walk(prefix, heads, keys)
         for manifest in manifests:
             if isinstance(manifest, BatchManifest):
                 batches.setdefault(manifest.batch_id, manifest)
@@ -160,8 +169,10 @@ class Lake:
 
     def purges(self, department: str, dataset: str) -> tuple[PurgeManifest, ...]:
         """Every purge of one dataset there is, whatever leads to it; in the order they were made."""
-        keys = self._keys(landing_prefix(department, dataset), purges=True)
-        found = [self._load(key, digest) for digest, key in keys.items()]
+        return self._purges(self._keys(landing_prefix(department, dataset)))
+
+    def _purges(self, keys: Mapping[str, str]) -> tuple[PurgeManifest, ...]:
+        found = [self._load(key, digest) for digest, key in keys.items() if PURGE_FOLDER in key]
         ordered = sorted(found, key=lambda one: (one.sequence, one.sha256))
         return tuple(one for one in ordered if isinstance(one, PurgeManifest))
 
@@ -270,8 +281,10 @@ class Lake:
         self, department: str, dataset: str, heads: Iterable[str] | None, *, as_purged: bool
     ) -> tuple[tuple[StoredFile, ...], DatasetChain]:
         """The files that stand at ``heads``, and the chain; see ``records``."""
-        chain = self.dataset_chain(department, dataset, heads)
-        later = {file.key: one for one in self.purges(department, dataset) for file in one.files}
+        prefix = landing_prefix(department, dataset)
+        keys = self._keys(prefix)
+        chain = self._follow(prefix, heads, keys)
+        later = {file.key: one for one in self._purges(keys) for file in one.files}
         later = {key: purge for key, purge in later.items() if key not in chain.purged}
         if not later:
             return chain.files(), chain
@@ -353,12 +366,12 @@ class Lake:
                     self.forget(file.sha256)
         return self._manifests[sha256]
 
-    def _keys(self, prefix: str, *, purges: bool = False) -> dict[str, str]:
-        """Digest → key of every manifest below ``prefix``, or of the purges only."""
+    def _keys(self, prefix: str) -> dict[str, str]:
+        """Digest → key of every manifest below ``prefix``."""
         keys: dict[str, str] = {}
         for key in sorted(self.store.list_keys(prefix)):
             digest = manifest_digest(key)
-            if digest is not None and (not purges or PURGE_FOLDER in key):
+            if digest is not None:
                 keys.setdefault(digest, key)
         return keys
 

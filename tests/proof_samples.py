@@ -101,9 +101,11 @@ class Province:
         more = join_inputs(ENVIRONMENT, [{"penalty": [penalty(code, "2026-06-01", record_id=record_id)]}])
         return self.land(PENALTIES, more[PENALTIES], day, **changes)
 
-    def score(self, as_of: date = JUNE) -> RunReference:
+    def score(self, as_of: date = JUNE, **options: Any) -> RunReference:
         """Evaluate the domain."""
-        run = evaluate_domain(DOMAIN, as_of=as_of, lake=self.lake, models=MODELS, spool=self.spool, now=lambda: NOW)
+        run = evaluate_domain(
+            DOMAIN, as_of=as_of, lake=self.lake, models=MODELS, spool=self.spool, now=lambda: NOW, **options
+        )
         self.runs.append(run)
         return run
 

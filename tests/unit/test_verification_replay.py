@@ -20,6 +20,7 @@ from exchange_formats.manifests import RunManifest
 from exchange_formats.publications import Plan
 from exchange_formats.results import ARTEFACTS
 from exchange_formats.row_digests import digest_rows
+from gateway.evaluation import InProcess
 from gateway.purging import purge_expired, purge_record
 from gateway.verification.findings import Finding, Report
 from gateway.verification.messages import read_messages
@@ -313,6 +314,23 @@ def test_lines_of_a_consumer_are_proved_when_outdated_results_were_dropped(provi
     report = province.prover().prove(str(path))
     assert report.findings == []
     assert len(report.replays) == 2
+
+
+def test_everything_a_consumer_received_is_proved(province: Province) -> None:
+    lines = [one.body.decode() for one in province.bus.sent if "checkpoint" not in one.type]
+    assert any(".warning." in one for one in lines)
+    (province.folder / "all.jsonl").write_text("\n".join(lines))
+    report = province.prover().prove(str(province.folder / "all.jsonl"))
+    assert (report.verdict, report.findings) == ("intact", [])
+
+
+def test_run_of_several_shards_is_proved_by_one(tmp_path: Path) -> None:
+    province = Province(tmp_path)
+    province.land_all()
+    run = province.score(JUNE, engine=InProcess(shards=4))
+    assert any(len(one.files) > 1 for one in province.manifest(0).artefacts)
+    report = province.prover().prove(run.run_id)
+    assert (report.verdict, report.findings) == ("intact", [])
 
 
 def test_message_is_found_by_its_id(province: Province) -> None:
