@@ -26,6 +26,7 @@ from exchange_formats.shards import split_shards
 from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
 from gateway.evaluation_attempts import Attempt, WithheldError
 from gateway.outcomes import was_tried
+from gateway.warning_log import record_warnings
 from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
 from scoring.evaluations import Evaluation, combine_shards
 from scoring.library import Models
@@ -126,11 +127,14 @@ def evaluate_domain(
         SkippableError: the first run waits for a dataset.
         TransientError, FatalError: the store, memory or disk.
     """
+    root = spool or lake.cache.parent / "spool"
     with Attempt(lake, domain, as_of, now, question=known_at is not None) as attempt:
         task = prepare(domain, as_of=as_of, lake=lake, models=models, known_at=known_at, expected=expected)
         found = find_committed(lake, task)
-        manifest = found or _score(lake, task, spool or lake.cache.parent / "spool", engine or InProcess())
+        manifest = found or _score(lake, task, root, engine or InProcess())
         attempt.commit(manifest, task.cut.lacking, new=found is None)
+    if found is None:
+        record_warnings(lake, manifest, spool=root)
     return refer(manifest, task, new=found is None)
 
 

@@ -33,6 +33,7 @@ from gateway.evaluation import (
     refer,
 )
 from gateway.evaluation_attempts import Attempt
+from gateway.warning_log import record_warnings
 from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
 from scoring.evaluations import combine_shards
 from scoring.library import Models
@@ -124,6 +125,8 @@ def finish_run(
         found = find_committed(lake, task)
         manifest = found or _combine(lake, task, count, spool)
         attempt.commit(manifest, task.cut.lacking, new=found is None)
+    if found is None:
+        record_warnings(lake, manifest, spool=spool)
     # The task goes last: until then a process that was killed here can be done again.
     notes = sorted(lake.store.list_keys(work_prefix(domain, run_id)), key=lambda key: key.endswith(_TASK))
     for key in notes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
 from zlib import crc32
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable, XComArg
 
 from connectors.department import Departments
 from gateway.airflow.department_dags import default_arguments
@@ -19,7 +21,7 @@ from gateway.airflow.names import (
     dataset_asset,
     name_dag,
 )
-from gateway.airflow.tasks import publish, score
+from gateway.airflow.tasks import Reference, begin, finish, publish, score, score_part
 from scoring.grammar import EVERY, Counts, stands_for
 from scoring.library import Models
 from scoring.model import Indicator, Model, Override, PublicCreditDimension
@@ -51,8 +53,11 @@ def sweep_schedule(domain: str) -> str:
     return f"{crc32(domain.encode()) % _SWEEP_MINUTES}-59/{_SWEEP_MINUTES} * * * *"
 
 
-def build_domain_dag(model: Model, models: Models, departments: Departments, team: str) -> DAG:
-    """The DAG of a domain with sound models; ``model`` is the newest version, ``team`` who answers for it."""
+def build_domain_dag(model: Model, models: Models, departments: Departments, team: str, shards: int = 1) -> DAG:
+    """The DAG of a domain with sound models; ``model`` is the newest version, ``team`` who answers for it.
+
+    ``shards``: how many tasks score it side by side, each some of the subjects; the result is the same.
+    """
     named = {source for version in models.versions[model.id] for source in model_inputs(version, models)}
     known = {f"{one.id}/{dataset}" for one in departments.by_id.values() for dataset in one.datasets}
     inputs = sorted({one for source in named for one in stands_for(source, named | known) if EVERY not in one})
@@ -72,8 +77,16 @@ def build_domain_dag(model: Model, models: Models, departments: Departments, tea
         tags=[KIND_DOMAIN, STAGE_SCORE, STAGE_PUBLISH, model.department],
     )
     with dag:
-        scored = score(model.id)
+        scored = score(model.id) if shards == 1 else _score_in_shards(model.id, shards)
         published = publish(model.id)
         scored >> published
         [scored, published] >> EmptyOperator(task_id="complete", trigger_rule="none_failed")
     return dag
+
+
+def _score_in_shards(domain: str, count: int) -> XComArg:
+    begun = begin(domain, count)
+    parts = score_part.override(map_index_template="{{ task.op_kwargs['part']['index'] }}")
+    scored = finish(domain, cast("Sequence[Reference]", begun))
+    parts.partial(domain=domain).expand(part=begun) >> scored
+    return scored

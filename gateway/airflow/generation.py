@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from airflow.sdk import DAG, get_parsing_context
 
@@ -29,6 +30,9 @@ from gateway.airflow.quarantine import build_quarantine_dag
 from gateway.folders import departments_folder, models_folder
 from scoring.library import Models, load_models
 from scoring.model import PUBLIC_CREDIT_DOMAINS, Model
+
+#: In how many mapped tasks each domain is scored, a shard of the subjects each.
+SHARDS_VARIABLE: Final = "XINQIAO_SHARDS"
 
 
 def generate_department_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
@@ -55,17 +59,18 @@ def generate_domain_dags(environ: Mapping[str, str]) -> dict[str, DAG]:
     A domain with one broken version is quarantined whole: an older one must not stand in silently.
 
     Raises:
-        ConfigurationError: XINQIAO_MODELS names no folder.
+        ConfigurationError: XINQIAO_MODELS names no folder, or XINQIAO_SHARDS is no number of shards.
     """
     folder = _existing(models_folder(environ))
     models = load_models(folder)
     departments = load_departments(_existing(departments_folder(environ)))
+    shards = _read_shards(environ)
     dags: dict[str, DAG] = {}
     for domain in sorted(_list_domains(folder, models) - set(PUBLIC_CREDIT_DOMAINS.values())):
         dag_id = name_dag(DOMAIN_PREFIX, domain)
         if _is_wanted(dag_id):
             dags[dag_id] = _build(
-                partial(_build_domain, models, departments, domain), dag_id, f"{domain}@….yaml", [KIND_DOMAIN]
+                partial(_build_domain, models, departments, domain, shards), dag_id, f"{domain}@….yaml", [KIND_DOMAIN]
             )
     return dags
 
@@ -102,6 +107,14 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
+def _read_shards(environ: Mapping[str, str]) -> int:
+    """How many tasks score a domain side by side; worth it where workers are several machines."""
+    text = environ.get(SHARDS_VARIABLE) or "1"
+    if text not in {str(2**power) for power in range(7)}:
+        raise ConfigurationError(f"{SHARDS_VARIABLE} 应为 must be 1, 2, 4 … 64", hint=f"not '{text}'")
+    return int(text)
+
+
 def _is_wanted(dag_id: str) -> bool:
     wanted = get_parsing_context().dag_id
     return wanted is None or wanted == dag_id
@@ -124,12 +137,12 @@ def _build_department(departments: Departments, identifier: str) -> DAG:
     return dag
 
 
-def _build_domain(models: Models, departments: Departments, domain: str) -> DAG:
+def _build_domain(models: Models, departments: Departments, domain: str, shards: int = 1) -> DAG:
     problems = _find_problems(models, domain)
     if problems:
         raise ConfigurationError(f"领域 {domain} 的模型有错误 the models of {domain} are broken", problems)
     model = models.by_id[domain]
-    return build_domain_dag(model, models, departments, _name_team(departments, model))
+    return build_domain_dag(model, models, departments, _name_team(departments, model), shards)
 
 
 def _find_problems(models: Models, domain: str) -> list[Problem]:

@@ -126,6 +126,54 @@ def score(domain: str) -> Reference:
     return _describe(run)
 
 
+@task(task_id="begin")
+def begin(domain: str, count: int) -> list[Reference]:
+    """Write down the run to be made: its ``count`` shards, or nothing where that very run is there."""
+    from gateway.evaluation import choose_day
+    from gateway.sharded_evaluation import begin_run
+    from gateway.workplace import open_workplace
+
+    today = shanghai_date(run_instant(get_current_context()["dag_run"]))
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        run_id = begin_run(
+            domain,
+            as_of=choose_day(domain, today, workplace.models),
+            lake=workplace.lake,
+            models=workplace.models,
+            expected=workplace.sources,
+        )
+    log.info("%s: %s", domain, run_id or "没有变化 nothing changed")
+    return [{"run_id": run_id, "index": index, "count": count} for index in range(count)] if run_id else []
+
+
+@task(task_id="shard", multiple_outputs=False)
+def score_part(domain: str, part: Reference) -> None:
+    """Score one shard of the subjects."""
+    from exchange_formats.shards import Shard
+    from gateway.sharded_evaluation import score_shard
+    from gateway.workplace import open_workplace
+
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        shard = Shard(index=part["index"], count=part["count"])
+        score_shard(domain, part["run_id"], shard, lake=workplace.lake, spool=workplace.spool)
+
+
+@task(task_id="score", multiple_outputs=False, trigger_rule="none_failed_min_one_success")
+def finish(domain: str, parts: Sequence[Reference]) -> Reference:
+    """Commit the run whose shards are scored."""
+    from gateway.sharded_evaluation import finish_run
+    from gateway.workplace import open_workplace
+
+    if not parts:
+        return {"new": False}
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        run = finish_run(domain, parts[0]["run_id"], len(parts), lake=workplace.lake, spool=workplace.spool)
+    return _describe(run)
+
+
 def _describe(run: RunReference) -> Reference:
     if run.stale:
         log.warning("陈旧, 未计入 stale, left out: %s", ", ".join(run.stale))

@@ -222,6 +222,23 @@ def test_domain_dag_waits_for_its_models_datasets_when_scheduled() -> None:
         assert tasks["complete"]["trigger_rule"] == "none_failed"
 
 
+def test_domain_is_scored_in_mapped_shards_when_the_environment_says_so() -> None:
+    tasks = serialise(generate_domain_dags({"XINQIAO_SHARDS": "8"})["domain__work_safety"])
+    assert set(tasks) == {"begin", "shard", "score", "publish", "complete"}
+    assert tasks["shard"]["_is_mapped"]
+    # One that was withheld is skipped, and what was not sent is sent all the same.
+    assert tasks["score"]["trigger_rule"] == "none_failed_min_one_success"
+    assert set(tasks["begin"]["downstream_task_ids"]) == {"shard", "score"}
+    assert tasks["shard"]["downstream_task_ids"] == ["score"]
+    assert set(tasks["score"]["downstream_task_ids"]) == {"complete", "publish"}
+
+
+@pytest.mark.parametrize("count", ["3", "0", "128", "many"])
+def test_number_of_shards_is_refused_when_subjects_cannot_be_dealt_so(count: str) -> None:
+    with pytest.raises(ConfigurationError, match="XINQIAO_SHARDS"):
+        generate_domain_dags({"XINQIAO_SHARDS": count})
+
+
 def test_public_credit_is_mapped_over_the_five_subject_types_when_serialised() -> None:
     (dag,) = generate_public_credit_dags({}).values()
     assert dag.dag_id == "public_credit"

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from exchange_formats.errors import ConfigurationError, FatalError, SkippableError
 from exchange_formats.manifests import Counts, Window
 from exchange_formats.messages.checkpoints import Chain, build_checkpoint
+from exchange_formats.shards import Shard
 from gateway.airflow import tasks
 from gateway.airflow.lateness import report_lateness
 from gateway.airflow.names import dataset_asset
@@ -29,6 +30,7 @@ from gateway.record_notices import NoticesResult
 DUE = datetime(2026, 6, 30, 16, 30, tzinfo=UTC)  # half past midnight of 1 July in Shanghai
 END = datetime(2026, 6, 29, 18, 30, tzinfo=UTC)
 SHA = "a" * 64
+RUN = "r" * 32
 DEPARTMENT = SimpleNamespace(datasets={"profile": None, "penalty": None})
 
 
@@ -195,6 +197,46 @@ def test_log_says_what_was_left_out_and_what_is_a_backfill_when_a_domain_was_sco
     tasks.score.function("work_safety")
     assert "work_safety/complaint" in caplog.text
     assert "as a correction only" in caplog.text
+
+
+def test_shards_are_listed_when_a_run_is_begun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "gateway.sharded_evaluation.begin_run", lambda *_, **options: bench.calls.append(options) or RUN
+    )
+    parts = tasks.begin.function("work_safety", 4)
+    assert parts == [{"run_id": RUN, "index": index, "count": 4} for index in range(4)]
+    assert bench.calls[0]["as_of"] == date(2026, 7, 1)
+    assert bench.calls[0]["expected"] == {"market_regulation/penalty"}
+
+
+def test_nothing_is_scored_when_the_very_run_is_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.sharded_evaluation.begin_run", lambda *_, **__: None)
+    assert tasks.begin.function("work_safety", 4) == []
+    assert tasks.finish.function("work_safety", []) == {"new": False}
+    assert bench.calls == []
+
+
+def test_run_is_committed_of_all_its_shards_when_they_are_scored(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunReference("work_safety", date(2026, 7, 1), RUN, SHA, "work_safety@2026.1", 5, {}, {}, (), new=True)
+    for name, value in (("score_shard", None), ("finish_run", run)):
+        monkeypatch.setattr(f"gateway.sharded_evaluation.{name}", _note(bench, value))
+    parts = [{"run_id": RUN, "index": index, "count": 2} for index in range(2)]
+    for part in parts:
+        tasks.score_part.function("work_safety", part)
+    assert tasks.finish.function("work_safety", parts)["run_id"] == RUN
+    assert [call["arguments"] for call in bench.calls] == [
+        ("work_safety", RUN, Shard(index=0, count=2)),
+        ("work_safety", RUN, Shard(index=1, count=2)),
+        ("work_safety", RUN, 2),
+    ]
+
+
+def _note(bench: Bench, value: Any) -> Callable[..., Any]:
+    def use_case(*arguments: Any, **options: Any) -> Any:
+        bench.calls.append({"arguments": arguments, **options})
+        return value
+
+    return use_case
 
 
 def test_run_is_skipped_with_the_reason_when_a_required_input_is_missing(bench: Bench) -> None:

@@ -40,8 +40,8 @@ def land_all(lake: Lake) -> None:
 
 
 def written(store: MemoryStore) -> list[str]:
-    """What was put, without the notes that hold a clock."""
-    return [key for key in store.puts if not key.startswith("outcomes/")]
+    """What the run itself put: without notes that hold a clock, and warnings, which follow from it."""
+    return [key for key in store.puts if not key.startswith(("outcomes/", "warned/"))]
 
 
 def test_run_is_committed_with_its_artefacts_when_a_domain_is_scored(lake: Lake) -> None:

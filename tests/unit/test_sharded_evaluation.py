@@ -85,11 +85,11 @@ def test_run_has_the_same_name_and_rows_when_one_process_scores_it_in_shards(tmp
 
 def test_nothing_is_left_but_the_run_when_it_is_committed(tmp_path: Path) -> None:
     lake = open_lake(tmp_path)
-    run = finish(lake, begin(lake), 16, tmp_path)
+    run = finish(lake, begin(lake), 8, tmp_path)
     assert isinstance(lake.store, MemoryStore)
     assert not [key for key in lake.store.objects if key.startswith("work/")]
     named = {file.name for artefact in read_run(lake, run.manifest_sha256).artefacts for file in artefact.files}
-    held = {key.rpartition("/")[2] for key in lake.store.objects if f"run={run.run_id}/" in key}
+    held = {key.rpartition("/")[2] for key in lake.store.objects if key.startswith("scored/")}
     assert held == named | {"model.json", f"manifest-{run.manifest_sha256}.json"}
     found = read_standing_outcome(lake, DOMAIN)
     assert found is not None
