@@ -58,7 +58,7 @@ def evidence(plan: Plan) -> exp.Query:
     # The order names the parts' own numbers, not the shown columns that carry the same names.
     return fill(
         "SELECT $shown FROM parts ORDER BY parts.subject_ref, parts.place, parts.indicator_place, parts.entry, "
-        "parts.event_on NULLS FIRST, parts.record_id NULLS FIRST",
+        "parts.event_on NULLS FIRST, parts.record_id NULLS FIRST, parts.dataset NULLS FIRST",
         {"parts": union(_parts(plan))},
         shown=[aliased(exact.get(field.name, column(field.name)), field.name) for field in EVIDENCE],
     )

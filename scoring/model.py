@@ -18,7 +18,8 @@
     native                another scheme's grade by the same score, kept beside the uniform one
     reported              grades the department finished itself, in place of the computed ones
     overrides             what decides the grade whatever the score
-    bands, decay, publicity, severity, warnings, measures    shared tables, by name
+    bands, decay, publicity, severity, warnings, measures    shared tables, by id
+    publicity_of          {dataset: table}: whose authority publishes by rules of its own
     examples              small inputs with the expected result; each is a test
 
 ``counts`` may name ``"*/penalty"``: that dataset of every department, as far as the record may
@@ -297,6 +298,8 @@ class Model(Frozen):
     bands: TableName
     decay: TableName
     publicity: TableName
+    #: Penalty datasets whose authority has publicity rules of its own.
+    publicity_of: Mapping[DatasetName, TableName] = Field(default_factory=dict)
     severity: TableName
     warnings: TableName
     measures: TableName

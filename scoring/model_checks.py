@@ -39,15 +39,21 @@ def check_model(document: Document[Model], model: Model, stem: str, tables: Tabl
         yield from _check_table(document, model, kind, str(getattr(model, kind)), (kind,), tables)
     yield from _check_schemes(document, model, tables)
     yield from check_statistics(document, model.statistics, ("statistics",))
+    yield from _check_publicity(document, model, tables)
     yield from _check_tiers(document, model, tables)
     yield from _check_subjects(document, model)
     yield from _check_inputs(document, model, tables)
     yield from _check_overlap(document, model)
     yield from _check_dimensions(document, model)
+    yield from _check_claims(document, model)
     for override_id, override in model.overrides.items():
         for index, counts in enumerate(override.counts):
             path = ("overrides", override_id, "counts") + ((index,) if len(override.counts) > 1 else ())
             yield from check_counts(document, counts, path)
+            if override.state == "counting" and (counts.lookback or model.lookback) > 60:
+                yield document.problem(
+                    (*path, "lookback"), "no adverse record counts after five years", expected="at most P60M"
+                )
             if override.state == "listed" and "removed_on" not in dataset_columns(counts.dataset):
                 yield document.problem(
                     (*path, "dataset"), "state: listed needs a dataset with removed_on", got=counts.dataset
@@ -91,10 +97,24 @@ def _check_table(
         yield document.problem(path, what, expected=f"to {model.effective.to or 'no end'}", got=f"to {last}")
 
 
+def _check_publicity(document: Document[Model], model: Model, tables: Tables) -> Iterator[Problem]:
+    """Rules of publicity of their own are for penalty datasets, and their tables are there."""
+    for name, table in model.publicity_of.items():
+        path = ("publicity_of", name)
+        if name.rpartition("/")[2] != "penalty":
+            yield document.problem(path, "only penalties have rules of publicity", got=name)
+        yield from _check_table(document, model, "publicity", table, path, tables)
+
+
 def _check_tiers(document: Document[Model], model: Model, tables: Tables) -> Iterator[Problem]:
     """Every tier of the severity table is one of the publicity table."""
     named = {row.tier for table in tables.every("severity", model.severity, Severity) for row in table.rows}
-    for publicity in tables.every("publicity", model.publicity, Publicity):
+    every = (
+        table
+        for name in (model.publicity, *model.publicity_of.values())
+        for table in tables.every("publicity", name, Publicity)
+    )
+    for publicity in every:
         known = publicity.decrees[0].tiers
         for tier in sorted(named - known.keys()):
             what = f"tier '{tier}' is not in the publicity table"
@@ -177,6 +197,26 @@ def _check_dimensions(document: Document[Model], model: Model) -> Iterator[Probl
                 yield document.problem(
                     (*path, "indicators", indicator_id, "group"), "there is no such group", got=indicator.group
                 )
+
+
+def _check_claims(document: Document[Model], model: Model) -> Iterator[Problem]:
+    """No deduction stands behind one that takes every record, and penalties that none names go to the last of them."""
+    whole: dict[str, str] = {}
+    penalties: set[str] = set()
+    for name, indicator in model.indicators.items():
+        for counts in indicator.counts if indicator.deduct else ():
+            source = counts.source(model.department)
+            if source in whole:
+                what = f"'{whole[source]}' before it claims every record of the dataset"
+                yield document.problem((*_where_is(model, name), "counts"), what, got=counts.dataset)
+            if counts.where == "true":
+                whole[source] = name
+            if source.endswith("/penalty"):
+                penalties.add(source)
+    for source in sorted(penalties - whole.keys()):
+        what = f"penalties of {source} that no indicator names would count for nothing"
+        hint = "add a last indicator that counts the whole dataset, with deduct: {severity: true}"
+        yield document.problem(("dimensions",), what, hint=hint)
 
 
 def _check_indicator(

@@ -23,6 +23,7 @@ from scoring.measurement import Measure
 from scoring.model import ComplianceDimension, EarnedDimension, Indicator, Override
 from scoring.quantities import centi, covered_since
 from scoring.resolution import ResolvedModel
+from scoring.tables import Decree
 
 #: Inputs that are results of earlier work, and their columns.
 _SCORED: Mapping[str, pa.Schema] = {OWN_PUBLIC_CREDIT: OWN_PUBLIC_CREDIT_SCHEMA, REFERENCE_STATISTICS: STATISTICS}
@@ -182,6 +183,10 @@ class Plan:
                 if members:
                     found.append((dimension_id, name, centi(group.cap) * 10**4, members))
         return tuple(found)
+
+    def decree(self, source: str) -> Decree:
+        """The rule of publicity that penalties of ``source`` follow."""
+        return self.resolved.decrees.get(source, self.resolved.decree)
 
     def claims(self, source: str) -> Sequence[tuple[Claimant, Counts]]:
         """Who counts records of ``source``, in order of precedence."""

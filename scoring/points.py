@@ -32,7 +32,8 @@ def weighted(plan: Plan) -> exp.Query:
         "< year(previous_on) * 12 + month(previous_on) + $months OR (year(event_on) * 12 + month(event_on) "
         "= year(previous_on) * 12 + month(previous_on) + $months AND day(event_on) <= day(previous_on))) "
         "THEN $factor ELSE $once END AS repeat_factor FROM ("
-        "SELECT *, lag(event_on) OVER (PARTITION BY subject_ref, target ORDER BY event_on, record_id) AS previous_on "
+        "SELECT *, lag(event_on) OVER "
+        "(PARTITION BY subject_ref, target ORDER BY event_on, record_id, dataset) AS previous_on "
         "FROM claims WHERE excluded IS NULL AND target >= $first AND NOT $reported) AS sequenced) AS repeated",
         repeatable=among("target", repeatable),
         months=exp.Literal.number(repeat.within),

@@ -132,6 +132,8 @@ def _build(
     if states:
         named |= {dataset.event_on, *dataset.states.columns, *_review_columns(dataset)}
         if dataset.id == _TIERED:
+            decree = resolved.decrees.get(source, resolved.decree)
+            named |= set(filter(None, [decree.counted_from]))
             named |= {column for row in resolved.severity.rows for column in _columns_of(dataset, row.when)}
     return Reading(
         part, name, title, title_en, basis, source, counts.where, tuple(one for one in dataset.columns if one in named)

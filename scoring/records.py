@@ -13,6 +13,7 @@ from scoring.model import Indicator, Override
 from scoring.plan import Claimant, Plan, condition, dataset_of, relation
 from scoring.quantities import centi, days_before
 from scoring.sharding import in_shard
+from scoring.tables import Decree
 from scoring.trees import Row, all_of, among, any_of, choose, choose_by, column, day, fill, integer, null, text, union
 
 #: The severity row a penalty falls under, from 0.
@@ -116,7 +117,9 @@ def counting_states(plan: Plan, source: str) -> list[tuple[Row, str]]:
     if "repaired_on" in columns:
         states.append((column("repaired_on") <= as_of, "repaired"))
     if has_tier(source):
-        states.append((column("event_on") < _by_tier(plan, published_since(plan)), "publicity_ended"))
+        decree = plan.decree(source)
+        tiers = {name: day(plan.since(tier.months)) for name, tier in decree.tiers.items()}
+        states.append((_counted_from(decree) < _by_tier(plan, tiers), "publicity_ended"))
     return states
 
 
@@ -125,9 +128,11 @@ def has_tier(source: str) -> bool:
     return source.endswith("/penalty")
 
 
-def published_since(plan: Plan) -> dict[str, Row]:
-    """Tier → the earliest instrument date that is still published at as_of."""
-    return {name: day(plan.since(tier.months)) for name, tier in plan.resolved.decree.tiers.items()}
+def _counted_from(decree: Decree) -> Row:
+    """The day a penalty's publicity is counted from: the instrument date, unless the decree names another."""
+    if decree.counted_from is None:
+        return column("event_on")
+    return exp.func("coalesce", column(decree.counted_from), column("event_on"))
 
 
 def severity_row(plan: Plan, source: str) -> Row:
@@ -154,7 +159,7 @@ def _claim(
         exp.null(),
     )
     tier = (
-        _by_tier(plan, {name: text(name) for name in plan.resolved.decree.tiers})
+        _by_tier(plan, {name: text(name) for name in plan.decree(source).tiers})
         if has_tier(source)
         else null("VARCHAR")
     )
@@ -250,6 +255,7 @@ def _needed(plan: Plan, source: str) -> set[str]:
             needed |= set(rule.columns)
     if has_tier(source):
         rows = plan.resolved.severity.rows
+        needed |= set(filter(None, [plan.decree(source).counted_from]))
         needed |= {column.name for row in rows for column in condition(source, row.when).find_all(exp.Column)}
     return needed
 

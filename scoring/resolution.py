@@ -29,7 +29,7 @@ from scoring.warning_tables import WarningTable
 from scoring.working_days import HolidayTable, WorkingCalendar, build_calendar
 
 #: The version of what is computed; it is part of every run's id and changes when any result could.
-SEMANTICS: Final = "1"
+SEMANTICS: Final = "2"
 
 
 class ResolvedModel(Frozen):
@@ -40,6 +40,7 @@ class ResolvedModel(Frozen):
     decay: Decay
     publicity: Publicity
     decree: Decree
+    decrees: Mapping[str, Decree] = Field(default_factory=dict, description="by department/dataset, where not decree")
     severity: Severity
     warnings: WarningTable
     #: Of the day and the year after it: what working days are counted by.
@@ -150,6 +151,10 @@ def resolve(model: Model, as_of: date, tables: Tables | None = None) -> Resolved
         decay=library.in_force("decay", model.decay, Decay, as_of),
         publicity=publicity,
         decree=publicity.decree(as_of),
+        decrees={
+            full_name(name, model.department): library.in_force("publicity", table, Publicity, as_of).decree(as_of)
+            for name, table in model.publicity_of.items()
+        },
         severity=library.in_force("severity", model.severity, Severity, as_of),
         warnings=warnings,
         calendar=build_calendar(library.in_force("holidays", warnings.holidays, HolidayTable, as_of), as_of),

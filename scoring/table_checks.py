@@ -90,6 +90,9 @@ def _check_decrees(document: Document[Any], table: Publicity) -> Iterator[Proble
                     "nothing is published after five years",
                     expected="at most P60M",
                 )
+        if decree.counted_from and dataset_columns("penalty").get(decree.counted_from) != "date":
+            what = "not a date column of penalties"
+            yield document.problem(("decrees", index, "counted_from"), what, got=decree.counted_from)
         later = table.decrees[index + 1 :]
         if any(decree.effective.to is None or other.effective.from_ <= decree.effective.to for other in later):
             yield document.problem(

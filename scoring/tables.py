@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exchange_formats.datasets import Identifier
+from exchange_formats.datasets import ColumnName, Identifier
 from exchange_formats.errors import ConfigurationError
 from scoring.grammar import Counts, Text
 from scoring.quantities import Days, Factor, Frozen, Months, Points
@@ -102,6 +102,9 @@ class Decree(Frozen):
 
     id: Text
     effective: Effective
+    #: The column of the day the periods are counted from, where it is not the instrument date; the instrument date
+    #: stands in where the record has none.
+    counted_from: ColumnName | None = None
     tiers: Mapping[str, Tier]
 
 

@@ -24,6 +24,7 @@ from tests.scoring_cases import (
     read_outcomes,
     run,
     score_all,
+    vary,
 )
 
 CASES = Cases()
@@ -284,3 +285,28 @@ def test_indicator_is_named_on_the_grade_when_nobody_collects_its_data(tmp_path:
 @case(model=MARKET)
 def test_indicator_is_not_collected_when_it_needs_reference_statistics(found: Outcome) -> None:
     assert found.grade.not_collected == ("IND2111",)
+
+
+# publicity by a rule of its own
+
+OWN_RULE = vary(ENVIRONMENT, publicity_of={"penalty": "market_regulation"})
+
+
+@case(model=OWN_RULE, penalty=[penalty("1201", "2023-05-01", published_on=on("2023-06-30"))])
+def test_penalty_counts_three_years_from_its_publication_when_its_dataset_names_that_rule(found: Outcome) -> None:
+    assert (len(found.records("IND1201")), found.excluded) == (1, [])
+
+
+@case(model=OWN_RULE, penalty=[penalty("1201", "2023-05-01", published_on=on("2023-06-29"))])
+def test_penalty_stops_counting_when_three_years_of_publication_are_over(found: Outcome) -> None:
+    assert (found.records("IND1201"), found.excluded) == ([], ["publicity_ended"])
+
+
+@case(model=OWN_RULE, penalty=[penalty("1201", "2023-06-29"), penalty("1201", "2023-06-30")])
+def test_publication_is_counted_from_the_instrument_date_when_nobody_says_when_it_began(found: Outcome) -> None:
+    assert (len(found.records("IND1201")), found.excluded) == (1, ["publicity_ended"])
+
+
+@case(penalty=[penalty("1201", "2025-06-29", published_on=on("2025-06-30"))])
+def test_penalty_is_counted_from_its_instrument_date_when_its_dataset_names_no_rule(found: Outcome) -> None:
+    assert found.excluded == ["publicity_ended"]
