@@ -65,7 +65,8 @@ def check_native(document: Document[Any], native: Native, path: tuple[str | int,
         upper = above.from_ if above else None
         if band is not None and band.below != upper:
             yield document.problem((*here, "below"), "the bands overlap or leave a gap", expected=str(upper or "null"))
-        if band is not None and band.from_ >= (upper if upper is not None else native.total):
+        # The best band may begin at the total itself: only a full score has it.
+        if band is not None and (band.from_ >= upper if upper is not None else band.from_ > native.total):
             yield document.problem((*here, "from"), "the band is empty", expected=f"less than {upper or native.total}")
     last = native.bands[-1]
     if last.from_ != 0:
