@@ -55,26 +55,26 @@ WITH told AS (
     SELECT b.subject_ref, r.place, b.last_triggered_on, right(b.last_trigger, 1) AS fell_to
     FROM base AS b JOIN rules AS r USING (rule) WHERE r.by_fall AND b.state <> 'over'
 ), compared AS (
-    SELECT c.*, h.grade AS was, h.score AS was_score, h.as_of AS was_on
+    SELECT c.subject_ref, c.grade, c.score, h.grade AS was, h.score AS was_score, h.as_of AS was_on
     FROM grades_in AS c JOIN earlier AS h USING (subject_ref)
     WHERE c.grade BETWEEN 'A' AND 'E' AND h.grade BETWEEN 'A' AND 'E'
       AND (h.grade < c.grade OR h.score - c.score >= (SELECT min(fallen_points) FROM rules WHERE by_fall))
 )
-SELECT subject_ref, subject_type, subject_name, individual_business, city_code, rule, rule_level AS level,
+SELECT g.subject_ref, subject_type, subject_name, individual_business, city_code, rule, rule_level AS level,
     $as_of AS triggered_on, concat('fall:', was, '@', was_on) AS first_trigger,
     $as_of AS last_triggered_on, concat('fall:', was, '@', was_on, '>', grade_now) AS last_trigger,
     CAST(0 AS BIGINT) AS records, CAST(NULL AS VARCHAR) AS dataset, was_on
 FROM (
-    SELECT compared.* EXCLUDE (grade), compared.grade AS grade_now, f.place, f.rule, f.rule_level
+    SELECT compared.subject_ref, was, was_on, compared.grade AS grade_now, f.place, f.rule, f.rule_level
     FROM compared JOIN rules AS f ON f.by_fall AND was_on >= f.since AND (
         (f.into_grade = compared.grade AND was < compared.grade AND was_on = $latest)
         OR ascii(compared.grade) - ascii(was) >= f.fallen_grades
         OR was_score - compared.score >= f.fallen_points)
-) AS judged
+) AS judged JOIN grades_in AS g ON g.subject_ref = judged.subject_ref
 WHERE NOT EXISTS (
     SELECT 1 FROM told AS t WHERE t.subject_ref = judged.subject_ref AND t.place < judged.place
     AND judged.was_on < t.last_triggered_on AND judged.grade_now <= t.fell_to)
-QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY place, was, was_on DESC) = 1
+QUALIFY row_number() OVER (PARTITION BY judged.subject_ref ORDER BY place, was, was_on DESC) = 1
 """
 
 #: What stands by this run: its artefact and the falls. ``slot`` tells warnings of one rule and subject apart.
