@@ -84,9 +84,13 @@ def run_outcome_key(domain: str, as_of: date, attempt: str) -> str:
     return f"{run_outcomes_prefix(domain)}as_of={as_of.isoformat()}/{attempt}.json"
 
 
+#: Where the reference statistics of all domains lie.
+STATISTICS_ROOT = "statistics/"
+
+
 def statistics_prefix(domain: str) -> str:
     """Where the reference statistics of one domain lie."""
-    return f"statistics/domain={domain}/"
+    return f"{STATISTICS_ROOT}domain={domain}/"
 
 
 def cycle_prefix(domain: str, cycle: date, statistics_id: str) -> str:

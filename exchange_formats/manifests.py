@@ -127,6 +127,8 @@ class StatisticsManifest(Committed):
     definition_sha256: Sha256
     semantics: str
     cut: Mapping[str, tuple[Sha256, ...]]
+    #: Made for a run that is one (``RunManifest.what_if``): no other run uses it.
+    what_if: bool = False
     artefacts: tuple[Artefact, ...]
 
 

@@ -17,18 +17,24 @@ import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
 from connectors.lake import Lake
-from exchange_formats.digests import canonical_json
-from exchange_formats.keys import domain_prefix, landing_prefix
-from exchange_formats.manifests import BatchManifest, LackingInput, Manifest, Outcome, RunManifest
-from exchange_formats.periods import shanghai_date
-from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
+from exchange_formats.digests import canonical_json, digest_bytes
+from exchange_formats.errors import FatalError
+from exchange_formats.keys import STATISTICS_ROOT, cycle_prefix, domain_prefix, landing_prefix, statistics_prefix
+from exchange_formats.manifests import BatchManifest, LackingInput, Manifest, Outcome, RunManifest, StatisticsManifest
+from exchange_formats.periods import cycle_start, shanghai_date
+from exchange_formats.results import (
+    OWN_PUBLIC_CREDIT,
+    OWN_PUBLIC_CREDIT_SCHEMA,
+    REFERENCE_STATISTICS,
+    STATISTICS,
+)
 from gateway.artefacts import fetch_artefact
 from gateway.outcomes import PULLED, date_manifests, read_completeness, read_outcomes, read_run_outcomes
 from gateway.runs import find_run
 from scoring.grammar import EVERY
 from scoring.model import PUBLIC_CREDIT_DOMAINS
 from scoring.quantities import covered_since
-from scoring.resolution import ResolvedModel
+from scoring.resolution import SEMANTICS, ResolvedModel
 
 _SOURCE = re.compile(r"landing/department=([^/]+)/dataset=([^/]+)/")
 
@@ -55,7 +61,8 @@ class Cut:
     @property
     def sources(self) -> frozenset[str]:
         """The names of all inputs that ``open_inputs`` opens."""
-        return frozenset(self.heads) | ({OWN_PUBLIC_CREDIT} if self.evaluations else set())
+        results = {OWN_PUBLIC_CREDIT: self.evaluations, REFERENCE_STATISTICS: self.statistics}
+        return frozenset(self.heads) | {source for source, found in results.items() if found}
 
     @property
     def canonical(self) -> bytes:
@@ -67,7 +74,7 @@ class Cut:
 def resolve_cut(lake: Lake, resolved: ResolvedModel, as_of: date, *, known_at: datetime | None = None) -> Cut:
     """What the lake holds for a model that is used for ``as_of``, or what was known of it at ``known_at``.
 
-    Statistics are not among it: the first run of a cycle computes them (``gateway.reference_statistics``).
+    Where the cycle has no reference statistics yet, ``gateway.reference_statistics`` computes them.
     """
     heads: dict[str, tuple[str, ...]] = {}
     lacking = []
@@ -80,7 +87,12 @@ def resolve_cut(lake: Lake, resolved: ResolvedModel, as_of: date, *, known_at: d
                 lacking.append(LackingInput(source=source, required=required, current_until=until))
         else:
             heads[source] = found
-    return Cut(heads, find_evaluations(lake, resolved, as_of, known_at=known_at), lacking=tuple(lacking))
+    return Cut(
+        heads,
+        find_evaluations(lake, resolved, as_of, known_at=known_at),
+        find_statistics(lake, resolved, as_of, known_at=known_at),
+        tuple(lacking),
+    )
 
 
 def list_inputs(lake: Lake, resolved: ResolvedModel) -> tuple[str, ...]:
@@ -104,6 +116,34 @@ def find_evaluations(
         if runs:
             found[domain] = max(runs, key=lambda run: (run.as_of, run.sequence, run.sha256)).sha256
     return found
+
+
+def find_statistics(
+    lake: Lake, resolved: ResolvedModel, as_of: date, *, known_at: datetime | None = None
+) -> str | None:
+    """The reference statistics of the cycle that holds ``as_of``, by the digest of their manifest: the first made.
+
+    They were known when a run that used them was.
+    """
+    if not resolved.statistics:
+        return None
+    domain = resolved.model.id
+    wanted = (cycle_start(as_of, resolved.model.cycle), define_statistics(resolved), SEMANTICS, False)
+    made = [one for one in lake.chain(statistics_prefix(domain)) if isinstance(one, StatisticsManifest)]
+    if known_at is not None:
+        known = {run.statistics for run in read_runs(lake, domain, known_at)}
+        made = [one for one in made if one.sha256 in known]
+    found = (one for one in made if (one.cycle, one.definition_sha256, one.semantics, one.what_if) == wanted)
+    return next((one.sha256 for one in found), None)
+
+
+def define_statistics(resolved: ResolvedModel) -> str:
+    """Digest of what a model's reference statistics are, whatever their inputs."""
+    rules = {name: one.model_dump(mode="json") for name, one in resolved.statistics.items()}
+    model = resolved.model
+    subjects = model.subjects.model_dump(mode="json", by_alias=True)
+    said = {"domain": model.id, "department": model.department, "subjects": subjects, "statistics": rules}
+    return digest_bytes(canonical_json(said))
 
 
 def read_runs(lake: Lake, domain: str, known_at: datetime | None = None) -> tuple[RunManifest, ...]:
@@ -142,7 +182,18 @@ def open_inputs(lake: Lake, cut: Cut) -> Mapping[str, pads.Dataset]:
     inputs = {source: lake.records(*source.split("/"), heads) for source, heads in cut.heads.items()}
     if cut.evaluations:
         inputs[OWN_PUBLIC_CREDIT] = _open_evaluations(lake, cut.evaluations)
+    if cut.statistics:
+        inputs[REFERENCE_STATISTICS] = _open_statistics(lake, cut.statistics)
     return inputs
+
+
+def _open_statistics(lake: Lake, sha256: str) -> pads.Dataset:
+    found = lake.manifest(STATISTICS_ROOT, sha256)
+    if not isinstance(found, StatisticsManifest):
+        raise FatalError(f"不是参照统计 / not the manifest of reference statistics: {sha256[:12]}…")
+    prefix = cycle_prefix(found.domain, found.cycle, found.statistics_id)
+    paths = [str(lake.fetch(prefix + file.name, file.sha256)) for one in found.artefacts for file in one.files]
+    return pads.dataset(paths, schema=STATISTICS, format="ipc")
 
 
 def _open_evaluations(lake: Lake, evaluations: Mapping[str, str]) -> pads.Dataset:

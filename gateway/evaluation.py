@@ -26,6 +26,7 @@ from exchange_formats.shards import split_shards
 from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
 from gateway.evaluation_attempts import Attempt, WithheldError
 from gateway.outcomes import was_tried
+from gateway.reference_statistics import add_statistics
 from gateway.warning_log import record_warnings
 from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
 from scoring.evaluations import Evaluation, combine_shards
@@ -129,7 +130,7 @@ def evaluate_domain(
     """
     root = spool or lake.cache.parent / "spool"
     with Attempt(lake, domain, as_of, now, question=known_at is not None) as attempt:
-        task = prepare(domain, as_of=as_of, lake=lake, models=models, known_at=known_at, expected=expected)
+        task = prepare(domain, as_of=as_of, lake=lake, models=models, spool=root, known_at=known_at, expected=expected)
         found = find_committed(lake, task)
         manifest = found or _score(lake, task, root, engine or InProcess())
         attempt.commit(manifest, task.cut.lacking, new=found is None)
@@ -154,6 +155,7 @@ def prepare(
     as_of: date,
     lake: Lake,
     models: Models,
+    spool: Path,
     known_at: datetime | None = None,
     expected: Collection[str] = (),
 ) -> Task:
@@ -167,6 +169,7 @@ def prepare(
     if withheld:
         raise WithheldError(domain, withheld)
     what_if = known_at is not None and resolve_cut(lake, resolved, as_of).canonical != cut.canonical
+    cut = add_statistics(lake, resolved, as_of, cut, spool=spool, what_if=what_if)
     return Task(resolved, as_of, cut, what_if=what_if, backfill=any(run.as_of > as_of for run in runs))
 
 

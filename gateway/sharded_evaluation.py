@@ -63,12 +63,13 @@ def begin_run(
     as_of: date,
     lake: Lake,
     models: Models,
+    spool: Path,
     expected: Collection[str] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> str | None:
     """Write down the run to be made; its id, or None where that very run is there. Errors as ``evaluate_domain``."""
     with Attempt(lake, domain, as_of, now) as attempt:
-        task = prepare(domain, as_of=as_of, lake=lake, models=models, expected=expected)
+        task = prepare(domain, as_of=as_of, lake=lake, models=models, spool=spool, expected=expected)
         found = find_committed(lake, task)
         if found is not None:
             attempt.commit(found, task.cut.lacking, new=False)

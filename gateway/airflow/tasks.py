@@ -141,6 +141,7 @@ def begin(domain: str, count: int) -> list[Reference]:
             as_of=choose_day(domain, today, workplace.models),
             lake=workplace.lake,
             models=workplace.models,
+            spool=workplace.spool,
             expected=workplace.sources,
         )
     log.info("%s: %s", domain, run_id or "没有变化 nothing changed")

@@ -34,7 +34,7 @@ def open_lake(folder: Path) -> Lake:
 
 
 def begin(lake: Lake) -> str:
-    run_id = begin_run(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
+    run_id = begin_run(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS, spool=lake.cache.parent)
     assert run_id is not None
     return run_id
 
@@ -128,13 +128,13 @@ def test_what_lands_meanwhile_is_not_scored_when_the_run_has_begun(tmp_path: Pat
 def test_nothing_is_begun_when_the_very_run_is_there(tmp_path: Path) -> None:
     lake = open_lake(tmp_path)
     evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
-    assert begin_run(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS) is None
+    assert begin_run(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS, spool=tmp_path) is None
 
 
 def test_nothing_is_begun_when_a_required_input_is_missing(tmp_path: Path) -> None:
     lake = Lake(MemoryStore(), tmp_path / "cache")
     with pytest.raises(WithheldError):
-        begin_run(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
+        begin_run(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS, spool=tmp_path)
     found = read_standing_outcome(lake, DOMAIN)
     assert found is not None
     assert found.result == "withheld"
