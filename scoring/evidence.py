@@ -157,6 +157,7 @@ def _reported(source: str) -> exp.Query:
         "record_id": column("record_id"),
         "batch_id": column("batch_id"),
         "event_on": column("reported_on"),
+        "under_objection": column("under_objection"),
         "excluded": choose([(column("reported_grade").is_(exp.null()), text("grade_unknown"))], null("VARCHAR")),
     }
     scored = "subject_ref IN (SELECT subject_ref FROM subjects)"

@@ -136,6 +136,7 @@ def totals(plan: Plan) -> exp.Query:
         "SELECT *, $rounded AS centi FROM (SELECT *, $whole AS total FROM (SELECT *, $clamped FROM ("
         "SELECT s.*, $raw, $public AS public_centi, p.evaluated_on AS evaluated_on, "
         "$origin AS public_origin, $unscored AS unscored, "
+        "CASE WHEN r.under_objection AND NOT r.reported_grade IS NULL THEN 1 ELSE 0 END AS reported_objected, "
         "r.reported_grade AS reported_grade, r.native_scheme AS native_scheme, r.native_grade AS native_grade "
         "FROM subjects AS s LEFT JOIN dimension_points AS d ON d.subject_ref = s.subject_ref "
         "LEFT JOIN public_credit AS p ON p.subject_ref = s.subject_ref "
@@ -197,12 +198,13 @@ def graded(plan: Plan) -> exp.Query:
     )
     worst = [(any_of(limits[letter]), text(letter)) for letter in sorted(limits, reverse=True)]
     return fill(
-        "SELECT *, CASE WHEN $veto THEN 'E' "
+        "SELECT *, CASE WHEN vetoed THEN 'E' "
         "WHEN NOT ceiling IS NULL AND (computed_grade = 'N' OR computed_grade < ceiling) THEN ceiling "
         "ELSE computed_grade END AS grade FROM ("
         "SELECT t.*, o.* EXCLUDE (subject_ref), coalesce(t.reported_grade, CASE WHEN t.unscored THEN 'N' "
         "ELSE $by_score END) AS computed_grade, "
-        "$ceiling AS ceiling FROM totals AS t LEFT JOIN decided AS o ON o.subject_ref = t.subject_ref) AS judged",
+        "$ceiling AS ceiling, $veto AS vetoed "
+        "FROM totals AS t LEFT JOIN decided AS o ON o.subject_ref = t.subject_ref) AS judged",
         veto=exp.func("coalesce", any_of(vetoes), exp.false()),
         by_score=by_score,
         ceiling=choose(worst, exp.cast(exp.Null(), "VARCHAR")),

@@ -47,6 +47,7 @@ def check_model(document: Document[Model], model: Model, stem: str, tables: Tabl
     yield from _check_dimensions(document, model)
     yield from _check_claims(document, model)
     for override_id, override in model.overrides.items():
+        yield from _check_repetition(document, model, override, ("overrides", override_id, "counts"))
         for index, counts in enumerate(override.counts):
             path = ("overrides", override_id, "counts") + ((index,) if len(override.counts) > 1 else ())
             yield from check_counts(document, counts, path)
@@ -234,9 +235,7 @@ def _check_indicator(
         known = ", ".join(model.statistics) or "none"
         yield document.problem((*path, "above"), "there is no such statistic", expected=known, got=indicator.above)
     worth = indicator.worth
-    sources = [counts.source(model.department) for counts in indicator.counts]
-    if len(set(sources)) != len(sources):
-        yield document.problem((*path, "counts"), "a dataset is counted twice", hint="join the conditions with OR")
+    yield from _check_repetition(document, model, indicator, (*path, "counts"))
     for index, counts in enumerate(indicator.counts):
         here = (*path, "counts") + ((index,) if len(indicator.counts) > 1 else ())
         yield from check_counts(document, counts, here)
@@ -255,6 +254,14 @@ def _check_indicator(
             )
         if indicator.deduct and indicator.deduct.severity and not {"kind", "fine_yuan", "decided_on"} <= columns.keys():
             yield document.problem((*here, "dataset"), "the severity table is about penalties", got=counts.dataset)
+
+
+def _check_repetition(
+    document: Document[Model], model: Model, part: Indicator | Override, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    sources = [counts.source(model.department) for counts in part.counts]
+    if len(set(sources)) != len(sources):
+        yield document.problem(path, "a dataset is counted twice", hint="join the conditions with OR")
 
 
 def _check_example(

@@ -16,8 +16,8 @@ from scoring.trees import Row, all_of, any_of, choose, choose_by, column, decima
 _MAXIMUM_REASONS = 5
 #: Half a hundredth of a native point, in 1e-8 point × hundredths of the total / 1000.
 _HALF = 5 * 10**10
-#: A record that counts for an indicator, one that decides the grade.
-_OBJECTED = ("objected", "decided_objected")
+#: A record that counts for an indicator, one that decides the grade, a reported grade.
+_OBJECTED = ("objected", "decided_objected", "reported_objected")
 _REASONS = "STRUCT(indicator VARCHAR, records BIGINT, points DECIMAL(18,8))[]"
 
 
@@ -93,9 +93,8 @@ def _native_grade(plan: Plan) -> Row:
     scaled = exp.IntDiv(
         this=exp.paren(column("total") * integer(centi(native.total)) + integer(_HALF)), expression=integer(2 * _HALF)
     )
-    veto = all_of([column("grade").eq(text("E")), column("computed_grade").neq(text("E"))])
     bands = [(scaled >= integer(centi(band.from_)), text(band.grade)) for band in native.bands[:-1]]
-    return choose([(veto, text(native.bands[-1].grade)), *bands], text(native.bands[-1].grade))
+    return choose([(column("vetoed"), text(native.bands[-1].grade)), *bands], text(native.bands[-1].grade))
 
 
 def override_reasons(plan: Plan) -> Mapping[str, Row]:

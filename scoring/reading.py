@@ -18,7 +18,16 @@ Part = Literal["public_credit", "reported", "indicators", "overrides", "warnings
 #: What the platform's result is read for.
 _PUBLIC_CREDIT: Final = ("score", "evaluated_on")
 #: What the department's own finished grade is read for.
-_REPORTED: Final = ("domain", "native_scheme", "native_grade", "evaluated_on", "valid_until", "revoked_on")
+_REPORTED: Final = (
+    "domain",
+    "native_scheme",
+    "native_grade",
+    "evaluated_on",
+    "valid_until",
+    "revoked_on",
+    "objection_from",
+    "objection_to",
+)
 #: The dataset whose records have a severity and a publicity tier.
 _TIERED: Final = "penalty"
 

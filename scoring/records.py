@@ -45,15 +45,27 @@ def latest(plan: Plan, source: str) -> exp.Query:
 
 
 def claims(plan: Plan) -> exp.Query:
-    """One row a record and claimant: what it is worth there, and why it does not count where it does not."""
+    """One row a record and claimant: what it is worth there, and why it does not count where it does not.
+
+    Every override whose condition holds claims a record for itself; of the deductions only the first in
+    file order does, and neither deductions nor what earns get a record that an override claims (semantics §2, §3).
+    """
     parts: list[exp.Query] = []
     for source in plan.sources:
         wanted = plan.claims(source)
         exclusive = [pair for pair in wanted if pair[0].exclusive]
         if exclusive:
-            parts.append(_claim(plan, source, exclusive))
-        deciding = [counts for claimant, counts in wanted if isinstance(claimant.part, Override)]
-        parts += [_claim(plan, source, [pair], deciding) for pair in wanted if not pair[0].exclusive]
+            parts.append(_claim(plan, source, exclusive, choose(_targets(source, exclusive), exp.null())))
+        deciding = [pair for pair in wanted if isinstance(pair[0].part, Override)]
+        for place, pair in enumerate(deciding):
+            taken = [condition(source, c.where) for _, c in deciding[:place] if not are_disjoint(source, c, pair[1])]
+            if taken:
+                again = [(all_of([holds, any_of(taken)]), number) for holds, number in _targets(source, [pair])]
+                parts.append(_claim(plan, source, [pair], choose(again, exp.null())))
+        closed = [(condition(source, counts.where), exp.null()) for _, counts in deciding]
+        for pair in wanted:
+            if not pair[0].exclusive:
+                parts.append(_claim(plan, source, [pair], choose([*closed, *_targets(source, [pair])], exp.null())))
     return union(parts) if parts else _no_claims()
 
 
@@ -146,18 +158,38 @@ def _by_tier(plan: Plan, values: dict[str, Row]) -> Row:
     return choose_by(_SEVERITY, {index: values[row.tier] for index, row in enumerate(rows)}, exp.null())
 
 
-def _claim(
-    plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]], deciding: Sequence[Counts] = ()
-) -> exp.Query:
-    """What ``wanted`` claim of a source; what an override is ``deciding`` by gives no points (semantics §3)."""
+def _targets(source: str, wanted: Sequence[tuple[Claimant, Counts]]) -> list[tuple[Row, Row]]:
+    return [(condition(source, counts.where), exp.Literal.number(claimant.number)) for claimant, counts in wanted]
+
+
+def are_disjoint(source: str, one: Counts, other: Counts) -> bool:
+    """Whether no record fulfils both conditions, for they ask for different values of a column; False: unknown."""
+    values, others = (_asked(condition(source, counts.where)) for counts in (one, other))
+    return any(name in others and not found & others[name] for name, found in values.items())
+
+
+def _asked(tree: Row) -> dict[str, frozenset[str]]:
+    """Column → the texts it must be one of, as far as the conjuncts of a condition say so."""
+    while isinstance(tree, exp.Paren):
+        tree = tree.this
+    if isinstance(tree, exp.And):
+        left, right = _asked(tree.this), _asked(tree.expression)
+        both = {name: left[name] & right[name] for name in left.keys() & right.keys()}
+        return left | right | both
+    if isinstance(tree, exp.EQ) and isinstance(tree.this, exp.Column) and tree.expression.is_string:
+        return {tree.this.name: frozenset({str(tree.expression.this)})}
+    if (
+        isinstance(tree, exp.In)
+        and isinstance(tree.this, exp.Column)
+        and all(one.is_string for one in tree.expressions)
+    ):
+        return {tree.this.name: frozenset(str(one.this) for one in tree.expressions)}
+    return {}
+
+
+def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]], target: Row) -> exp.Query:
+    """The records of a source for which ``target`` says which of ``wanted`` claims them."""
     columns = dataset_of(source).columns
-    target = choose(
-        (
-            *((condition(source, counts.where), exp.null()) for counts in deciding),
-            *((condition(source, counts.where), exp.Literal.number(claimant.number)) for claimant, counts in wanted),
-        ),
-        exp.null(),
-    )
     tier = (
         _by_tier(plan, {name: text(name) for name in plan.decree(source).tiers})
         if has_tier(source)

@@ -18,12 +18,14 @@ def reported(plan: Plan) -> exp.Query:
     if rule is None or source is None or crosswalk is None:
         return fill(
             "SELECT subject_ref, '' AS record_id, '' AS batch_id, CAST(NULL AS DATE) AS reported_on, "
-            "'' AS native_scheme, '' AS native_grade, '' AS reported_grade FROM subjects WHERE FALSE"
+            "'' AS native_scheme, '' AS native_grade, '' AS reported_grade, FALSE AS under_objection "
+            "FROM subjects WHERE FALSE"
         )
     known = ((column("native_grade").eq(text(native)), text(letter)) for native, letter in crosswalk.grades.items())
     return fill(
         "SELECT subject_ref, record_id, batch_id, evaluated_on AS reported_on, native_scheme, native_grade, "
-        "$grade AS reported_grade FROM ("
+        "$grade AS reported_grade, coalesce(objection_from <= $as_of "
+        "AND (objection_to IS NULL OR objection_to > $as_of), FALSE) AS under_objection FROM ("
         f"SELECT * FROM landed QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {NEWEST_FIRST}) = 1"
         ") AS newest WHERE revoked_on IS NULL AND domain = $domain AND evaluated_on BETWEEN $since AND $as_of "
         "AND (valid_until IS NULL OR valid_until >= $as_of) QUALIFY row_number() OVER "

@@ -18,6 +18,7 @@ from tests.scoring_cases import (
     on,
     penalty,
     score_all,
+    vary,
 )
 
 CASES = Cases()
@@ -315,3 +316,28 @@ def test_record_that_decides_earns_nothing_when_it_meets_what_earns_too(found: O
 @case(penalty=[penalty("1203", "2026-05-01", objection_from=on("2026-06-01"))])
 def test_grade_is_flagged_when_the_record_that_decides_it_is_under_objection(found: Outcome) -> None:
     assert (found.grade.grade, found.grade.flags) == ("E", ("UNDER_OBJECTION",))
+
+
+FRAUD = {"title": "造假", "title_en": "fraud", "basis": ["环境保护法 63"], "status": "assumption"}
+LAYERED = vary(
+    ENVIRONMENT,
+    overrides={
+        "any_fine": FRAUD | {"counts": {"dataset": "penalty", "where": "kind = 'fine'"}, "at_most": "C"},
+        "pipes": FRAUD | {"counts": {"dataset": "penalty", "where": "violation_code in ('1203')"}, "grade": "E"},
+        "false_report": FRAUD | {"counts": {"dataset": "penalty", "where": "violation_code = '1211'"}, "grade": "E"},
+    },
+)
+
+
+@case(model=LAYERED, penalty=[penalty("1203", "2026-05-01")])
+def test_every_override_applies_when_one_record_fulfils_several(found: Outcome) -> None:
+    assert (found.grade.grade, found.grade.override_reasons, found.score) == ("E", ("any_fine", "pipes"), NOTHING)
+    assert [(row.indicator, row.points) for row in found.findings.evidence if row.entry == "override"] == [
+        ("any_fine", 0),
+        ("pipes", 0),
+    ]
+
+
+@case(model=LAYERED, penalty=[penalty("1201", "2026-05-01")])
+def test_deduction_gets_no_record_that_an_override_claims(found: Outcome) -> None:
+    assert (found.grade.grade, found.grade.override_reasons, found.score) == ("C", ("any_fine",), NOTHING)

@@ -6,9 +6,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scoring.compiler import compile_model
 from scoring.examples import build_records
+from scoring.grammar import Counts
 from scoring.model import Model
+from scoring.records import are_disjoint
 from scoring.resolution import resolve
 from tests.scoring_cases import (
     AS_OF,
@@ -154,3 +158,22 @@ def test_model_says_when_an_input_is_stale_when_required_is_a_map() -> None:
     resolved = resolve(model, AS_OF, MODELS.tables)
     assert resolved.required == ("ecology_environment/penalty", "ecology_environment/profile")
     assert resolved.stale_after == {"ecology_environment/complaint": 10, "ecology_environment/profile": 45}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "disjoint"),
+    [
+        ("violation_code = '1203'", "violation_code = '1211'", True),
+        ("violation_code in ('1', '2')", "kind = 'fine' and (violation_code = '3')", True),
+        ("violation_code in ('1', '2')", "violation_code in ('2', '3')", False),
+        ("violation_code = '1'", "kind = 'fine'", False),
+        ("violation_code = '1' or kind = 'fine'", "violation_code = '2'", False),
+        ("not violation_code = '1'", "violation_code = '2'", False),
+        ("violation_code <> '1'", "violation_code = '2'", False),
+    ],
+)
+def test_conditions_are_called_disjoint_only_when_they_ask_for_different_values(
+    one: str, other: str, disjoint: bool
+) -> None:
+    counts = [Counts(dataset="penalty", where=where) for where in (one, other)]
+    assert are_disjoint("transport/penalty", *counts) is disjoint

@@ -147,3 +147,19 @@ def test_points_of_a_reported_subject_s_neighbour_are_untouched(tmp_path: Path) 
         REPORTING, [fined | {"reported_grade": [_reported("A", "2026-01-31")]}, fined | {"reported_grade": []}]
     )
     assert (reporting.grade.grade, computed.score) == ("A", Decimal(798))
+
+
+def test_grade_is_flagged_when_the_report_it_rests_on_is_under_objection() -> None:
+    found = _with_reports(_reported("A", "2026-01-31", objection_from=on("2026-06-30")))
+    assert found.grade.flags == ("UNDER_OBJECTION",)
+    assert [row.under_objection for row in found.findings.evidence] == [True]
+    over = _with_reports(_reported("A", "2026-01-31", objection_from=on("2026-06-01"), objection_to=AS_OF))
+    assert over.grade.flags == ()
+
+
+def test_native_grade_is_the_last_one_when_a_veto_meets_a_computed_e() -> None:
+    low = {"public_credit": 0, "penalty": [penalty("1203", "2026-05-01"), penalty("1205", "2026-05-01")]}
+    found = score_all(vary(NATIVE, native=COLOURS | {"total": 1000, "bands": [
+        {"grade": "上", "from": 100, "below": None}, {"grade": "下", "from": 0, "below": 100},
+    ]}), [low])[0].grade  # fmt: skip
+    assert (found.computed_grade, found.grade, found.native_grade) == ("E", "E", "下")
