@@ -6,24 +6,27 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 
 from exchange_formats.datasets import LINEAGE_FIELDS
-from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
+from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA, REFERENCE_STATISTICS, STATISTICS
 from scoring.engine import evaluate
 from scoring.evaluations import Evaluation
-from scoring.library import Models, load_models
+from scoring.library import load_models
 from scoring.plan import dataset_of
-from scoring.resolution import resolve
+from scoring.resolution import ResolvedModel, resolve
+from scoring.statistics import compute_statistics
 from tests.oracle.evaluation import Oracle
+from tests.oracle.population import Population
 from tests.oracle.province import DAYS, Province, build_province
 from tests.oracle.records import Day
 
@@ -99,16 +102,19 @@ def compare_domain(domain: str, subjects: int, place: int, seed: int) -> Agreeme
         # Not everybody generated is scored: some are of another type, some have left.
         size = min(BATCH, (subjects - whole.subjects) * 8 // 5 + 20)
         day = DAYS[(place + number) % len(DAYS)]
-        whole.add(compare_province(models, domain, day, size, f"{seed}.{number}"))
+        resolved = resolve(models.in_force(domain, day), day, models.tables)
+        whole.add(compare_province(resolved, day, size, f"{seed}.{number}"))
         number += 1
     return whole
 
 
-def compare_province(models: Models, domain: str, as_of: date, subjects: int, seed: str) -> Agreement:
+def compare_province(resolved: ResolvedModel, as_of: date, subjects: int, seed: str) -> Agreement:
     """Build one province and score it both ways."""
-    resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
+    domain = resolved.model.id
     province = build_province(resolved, as_of, subjects, f"{domain}:{seed}")
     found = Agreement(records=sum(map(len, province.inputs.values())))
+    if resolved.statistics:
+        province = _with_statistics(province, found, seed)
     grades, evidence = run_engine(province)
     oracle = Oracle(Day(resolved, as_of), province.inputs)
     wanted = oracle.subjects()
@@ -124,6 +130,20 @@ def compare_province(models: Models, domain: str, as_of: date, subjects: int, se
             said = _differences(grades[subject], evidence.get(subject, []), row, rows)
             found.differences += [Difference(domain, as_of, seed, subject, what) for what in said]
     return found
+
+
+def _with_statistics(province: Province, found: Agreement, seed: str) -> Province:
+    """The province with the statistics of its own day, mostly; both sides compute them."""
+    inputs = {source: build_table(source, rows) for source, rows in province.inputs.items()}
+    said = compute_statistics(province.resolved, inputs, province.as_of).to_pylist()
+    wanted = Population(Day(province.resolved, province.as_of), province.inputs).compute_statistics()
+    if said != wanted:
+        what = f"statistics: engine {[row for row in said if row not in wanted]}, oracle {wanted}"
+        domain = province.resolved.model.id
+        found.differences.append(Difference(domain, province.as_of, seed, "-", what))
+    if Random(seed).random() < 0.1:  # nobody computed them yet
+        return province
+    return replace(province, inputs={**province.inputs, REFERENCE_STATISTICS: said})
 
 
 def run_engine(province: Province) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
@@ -146,9 +166,9 @@ def read_artefact(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:
 
 def build_table(source: str, rows: list[dict[str, Any]]) -> pa.Table:
     """The records as reading the lake gives them."""
-    if source == OWN_PUBLIC_CREDIT:
-        return pa.Table.from_pylist(rows, schema=OWN_PUBLIC_CREDIT_SCHEMA)
-    return pa.Table.from_pylist(rows, schema=pa.schema([*dataset_of(source).schema, *LINEAGE_FIELDS]))
+    own = {OWN_PUBLIC_CREDIT: OWN_PUBLIC_CREDIT_SCHEMA, REFERENCE_STATISTICS: STATISTICS}.get(source)
+    schema = own or pa.schema([*dataset_of(source).schema, *LINEAGE_FIELDS])
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def _differences(

@@ -40,6 +40,8 @@ _PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "public_institution": ("12",),
     "government_agency": ("11", "13"),
 }
+#: What is told of a subject by a rule of its own.
+_APART: Final = ("/profile", "/public_credit", "/reported_grade")
 _DEPARTMENTS: Final = ("ecology_environment", "market_regulation", "transport")
 #: How often a date column that is not the event's is empty.
 _EMPTY: Final[Mapping[str, float]] = {
@@ -103,6 +105,8 @@ class Edges:
         found |= {counts.lookback for counts in self.resolved.counts() if counts.lookback}
         if self.resolved.public_credit:
             found.add(self.resolved.public_credit[1].not_older_than)
+        if model.reported:
+            found.add(model.reported.not_older_than)
         return found
 
     def _days(self) -> set[int]:
@@ -121,11 +125,28 @@ class Edges:
             for column, value in literals(row.when, load_catalogue()["penalty"]):
                 found["penalty", column].add(value)
         for indicator in self.resolved.model.indicators.values():
-            worth = indicator.deduct or indicator.earn
-            if worth and worth.column and worth.map:
-                for counts in indicator.counts:
-                    found[counts.dataset.rpartition("/")[2], worth.column] |= worth.map.keys()
+            for counts in indicator.counts:
+                self._add_worth(found, load_catalogue()[counts.dataset.rpartition("/")[2]], indicator)
+        for statistic in self.resolved.statistics.values():
+            dataset = load_catalogue()[statistic.counts.dataset.rpartition("/")[2]]
+            for column, value in literals(statistic.measure.where or "true", dataset):
+                found[dataset.id, column].add(value)
+        found["profile", "industry_code"] |= {"26", "C26", "2614", "C2614", "F5212", "52", "C"}
+        found["reported_grade", "domain"] |= {self.resolved.model.id, "another_domain"}
+        if self.resolved.crosswalk:
+            found["reported_grade", "native_grade"] |= {*self.resolved.crosswalk.grades, "?"}
         return {key: _beside(values) for key, values in found.items()}
+
+    @staticmethod
+    def _add_worth(found: Mapping[tuple[str, str], set[Any]], dataset: Dataset, indicator: Indicator) -> None:
+        worth, measure = indicator.worth, indicator.measure
+        if worth.column and worth.map:
+            found[dataset.id, worth.column].update(worth.map)
+        if measure and measure.where:
+            for column, value in literals(measure.where, dataset):
+                found[dataset.id, column].add(value)
+        if measure and measure.column:
+            found[dataset.id, measure.column].update(one.from_ for one in worth.bins or ())
 
 
 def build_province(resolved: ResolvedModel, as_of: date, subjects: int, seed: str) -> Province:
@@ -159,7 +180,7 @@ class _Builder:
         parts = [*model.indicators.values(), *model.overrides.values()]
         counted = [one for part in parts for counts in part.counts for one in _meant(counts.source(model.department))]
         known = [source for source in counted if source in self.inputs]
-        return [*known, *(source for source in self.inputs if not source.endswith(("/profile", "/public_credit")))]
+        return [*known, *(source for source in self.inputs if not source.endswith(_APART))]
 
     def _add_subject(self, number: int) -> None:
         random, model = self.random, self.resolved.model
@@ -172,6 +193,7 @@ class _Builder:
                 status = random.choice(("active", "active", "active", "cancelled"))
                 self._add_record(source, ref, f"{number}-p{place}", {"status": status})
         self._add_public_credit(ref, number)
+        self._add_reported(ref, number)
         previous: date | None = None
         for place, (chosen, wanted) in enumerate(self._wish()):
             given = wanted
@@ -228,6 +250,15 @@ class _Builder:
             own = self.random.choice((None, Decimal(self.random.randint(0, 100_000)) / 100))
             row = {"subject_ref": ref, "score": own, "evaluated_on": self.random.choice(near)}
             self.inputs[OWN_PUBLIC_CREDIT].append(row)
+
+    def _add_reported(self, ref: str, number: int) -> None:
+        rule = self.resolved.model.reported
+        if rule is None:
+            return
+        source = full_name(rule.dataset, self.resolved.model.department)
+        days = self.random.sample(self.edges.days, self.random.choice((0, 0, 1, 2)))
+        for place, day in enumerate(days):  # one a day: that is how reported grades are told apart
+            self._add_record(source, ref, f"{number}-r{place}", {"evaluated_on": day})
 
     def _add_record(self, source: str, ref: str, name: str, given: Mapping[str, Any]) -> date | None:
         """One record, sometimes corrected or repeated; the day of its event."""
@@ -302,4 +333,5 @@ def _beside(values: Iterable[Any]) -> list[Any]:
         found.add(value)
         if isinstance(value, Decimal):
             found |= {value - Decimal("0.01"), value + Decimal("0.01")}
-    return sorted((value for value in found if not isinstance(value, Decimal) or value >= 0), key=str)
+    cents = {value.quantize(Decimal("0.01")) if isinstance(value, Decimal) else value for value in found}
+    return sorted((value for value in cents if not isinstance(value, Decimal) or value >= 0), key=str)

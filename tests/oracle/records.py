@@ -53,6 +53,10 @@ class Record:
     def subject(self) -> str:
         return str(self.row["subject_ref"])
 
+    def happened(self, day: Day) -> bool:
+        """Whether the day of its event was reached by as_of."""
+        return day.passed(self.row.get(self.dataset.event_on))
+
     @cached_property
     def event(self) -> date:
         found = self.row[self.dataset.event_on]
@@ -83,11 +87,8 @@ class Record:
         return day.passed(opened) and not day.passed(closed)
 
 
-def standing(source: str, rows: Iterable[Row], day: Day) -> list[Record]:
-    """The latest version of every record of ``source`` that has happened by as_of and was not revoked.
-
-    A profile says who a subject is, not that something happened: its day of registration does not matter.
-    """
+def standing(source: str, rows: Iterable[Row]) -> list[Record]:
+    """The latest version of every record of ``source``, unless it was revoked: then it never happened."""
     dataset = load_catalogue()[source.rpartition("/")[2]]
     latest: dict[str, Row] = {}
     for row in rows:
@@ -95,11 +96,7 @@ def standing(source: str, rows: Iterable[Row], day: Day) -> list[Record]:
         if held is None or is_newer(row, held):
             latest[row["record_id"]] = row
     found = (Record(source, dataset, row) for row in latest.values())
-    return [
-        record
-        for record in found
-        if record.state("revoked") is None and (dataset.id == "profile" or day.passed(record.row.get(dataset.event_on)))
-    ]
+    return [record for record in found if record.state("revoked") is None]
 
 
 def is_newer(row: Row, held: Row) -> bool:
