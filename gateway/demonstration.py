@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from connectors.department import Department
 from connectors.rabbit.consumer import Stop
@@ -23,11 +24,17 @@ from gateway.stack import Seed, Stack, StackReport
 from gateway.stack.airflow_client import AirflowClient, DagRun
 from gateway.subscription import ConsumptionResult, consume
 from gateway.workplace import Workplace
+from scoring.model import PUBLIC_CREDIT_DOMAINS, Model
+
+#: The departments that are shown unless the whole province is asked for.
+PILOTS: Final = frozenset({"provincial_platform", "market_regulation", "ecology_environment", "emergency_management"})
+PUBLIC_CREDIT_DAG: Final = "public_credit"
 
 #: Airflow reads new files every few seconds; a department's pull takes seconds to a minute.
-_KNOWN_SECONDS = 60.0
-_COLLECT_SECONDS = 300.0
+_KNOWN_SECONDS = 120.0
+_COLLECT_SECONDS = 1200.0
 _SCORE_SECONDS = 300.0
+_PROVINCE_SECONDS = 1200.0
 _IDLE_SECONDS = 1.0
 #: Says which province a state folder holds.
 _PROVINCE = "province"
@@ -47,6 +54,21 @@ class Step:
 
 
 Report = Callable[[Step], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is collected and scored: participants in the order of their numbers, and models."""
+
+    departments: tuple[Department, ...]
+    models: tuple[Model, ...]
+    #: Of the whole province only: they read every department's records.
+    public_credit: tuple[Model, ...]
+
+    @property
+    def whole(self) -> bool:
+        """The whole province, not the pilots alone."""
+        return bool(self.public_credit)
 
 
 def start_stack(seed: Seed, report: StackReporter, say: Callable[[str], None]) -> StackReport:
@@ -70,6 +92,38 @@ def start_stack(seed: Seed, report: StackReporter, say: Callable[[str], None]) -
     return outcome
 
 
+def choose_scope(workplace: Workplace, *, whole: bool) -> Scope:
+    """The whole province, or the pilots and their domains."""
+    departments = list(workplace.departments.by_id.values())
+    chosen = departments if whole else [one for one in departments if one.id in PILOTS]
+    models = workplace.models.by_id.values()
+    owners = {one.id for one in chosen}
+    return Scope(
+        departments=tuple(sorted(chosen, key=lambda one: one.no or 0)),
+        models=tuple(
+            one for one in models if one.department in owners and one.id not in PUBLIC_CREDIT_DOMAINS.values()
+        ),
+        public_credit=tuple(one for one in models if whole and one.id in PUBLIC_CREDIT_DOMAINS.values()),
+    )
+
+
+def prepare_dags(client: AirflowClient, scope: Scope) -> None:
+    """Wait until Airflow knows every DAG of ``scope``; domains rest that are not to be scored as records arrive.
+
+    An asset would start each of them again and again while its inputs still come: the pilots' are few.
+    """
+    wanted = {f"department__{one.id}" for one in scope.departments} | {f"domain__{one.id}" for one in scope.models}
+    wanted |= {PUBLIC_CREDIT_DAG} if scope.public_credit else set()
+
+    def known() -> bool | None:
+        return True if wanted <= client.dags().keys() else None
+
+    client.await_result(known, what="DAG 解析 parsing the DAGs", seconds=_KNOWN_SECONDS)
+    client.pause("domain__", paused=True)
+    for model in () if scope.whole else scope.models:
+        client.pause(f"domain__{model.id}", paused=False)
+
+
 def collect_departments(client: AirflowClient, departments: Sequence[Department], report: Report) -> None:
     """Start ``department__<id>`` of every participant and wait until all have ended.
 
@@ -78,13 +132,6 @@ def collect_departments(client: AirflowClient, departments: Sequence[Department]
     Raises:
         FatalError: a DAG is unknown, quarantined, or its run failed; names it and its failed tasks.
     """
-    wanted = {f"department__{department.id}" for department in departments}
-
-    def known() -> bool | None:
-        dags = client.dags()
-        return True if wanted <= dags.keys() else None
-
-    client.await_result(known, what="DAG 解析 parsing the DAGs", seconds=_KNOWN_SECONDS)
     platforms = [department for department in departments if department.kind == "platform"]
     others = [department for department in departments if department.kind != "platform"]
     for group in (platforms, others):
@@ -92,14 +139,13 @@ def collect_departments(client: AirflowClient, departments: Sequence[Department]
 
 
 def await_evaluations(
-    client: AirflowClient, workplace: Workplace, as_of: date, report: Report
+    client: AirflowClient, workplace: Workplace, models: Sequence[Model], as_of: date, report: Report
 ) -> list[EvaluationFigures]:
     """Wait until every domain has published a run of ``as_of`` on what the lake now holds.
 
     Raises:
         FatalError: not in time, or a domain's DAG run failed.
     """
-    models = list(workplace.models.by_id.values())
     end = time.monotonic() + _SCORE_SECONDS
     while True:
         found = {row.domain: row for row in read_evaluations(workplace.lake, models)}
@@ -115,6 +161,31 @@ def await_evaluations(
         if time.monotonic() > end:
             raise FatalError(f"评价未在 {_SCORE_SECONDS:.0f} 秒内完成 not scored in time: {', '.join(missing)}")
         time.sleep(_INTERVAL)
+
+
+def evaluate_province(
+    client: AirflowClient, workplace: Workplace, scope: Scope, report: Report
+) -> list[EvaluationFigures]:
+    """Score and publish every domain once, then the public credit of the five types of subject.
+
+    Raises:
+        FatalError: a run failed, or did not end in time.
+    """
+    client.pause("domain__", paused=False)
+    for group in ([f"domain__{one.id}" for one in scope.models], [PUBLIC_CREDIT_DAG]):
+        runs = [client.trigger(name) for name in group]
+        done = 0
+
+        def count(run: DagRun, total: int = len(runs), name: str = group[0]) -> None:
+            nonlocal done
+            done += run.finished
+            title = "公共信用评价 public credit" if name == PUBLIC_CREDIT_DAG else "行业评价 domains"
+            report(Step(title, "success" if done == total else "running", done, total))
+
+        ended = client.wait(runs, seconds=_PROVINCE_SECONDS, report=count)
+        if failed := [run for run in ended if run.state == "failed"]:
+            raise _explain_failure(client, failed[0])
+    return read_evaluations(workplace.lake, [*scope.models, *scope.public_credit])
 
 
 def consume_all(

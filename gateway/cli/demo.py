@@ -22,9 +22,25 @@ from connectors.department import Department
 from exchange_formats.keys import BUCKET, run_prefix
 from exchange_formats.periods import shanghai_date
 from gateway.artefacts import open_artefact
-from gateway.cli.summary import show_collections, show_consumptions, show_grades, show_publications
+from gateway.cli.summary import (
+    show_collections,
+    show_consumptions,
+    show_grade_table,
+    show_grades,
+    show_publications,
+)
 from gateway.cli.terminal import open_console
-from gateway.demonstration import Report, Step, await_evaluations, collect_departments, consume_all, start_stack
+from gateway.demonstration import (
+    Report,
+    Step,
+    await_evaluations,
+    choose_scope,
+    collect_departments,
+    consume_all,
+    evaluate_province,
+    prepare_dags,
+    start_stack,
+)
 from gateway.figures import EvaluationFigures, read_collections
 from gateway.stack import Component, Seed, StackReport, load_environment
 from gateway.stack.airflow_client import AirflowClient
@@ -32,6 +48,8 @@ from gateway.stack.progress import show_progress
 from gateway.subscription import ConsumptionResult
 from gateway.workplace import Workplace, open_workplace
 
+#: A domain's grades are bars, those of many are a table.
+_MOST_BARS = 6
 _WORDS = {
     "queued": ("等待 waiting", "yellow"),
     "running": ("进行 running", "yellow"),
@@ -46,6 +64,9 @@ def demo(
         typer.Option(exists=True, dir_okay=False, help="真实名录 CSV(.gz) / a real register to pull and score"),
     ] = None,
     subjects: Annotated[int, typer.Option(min=100, help="没有名录时生成多少主体 / how many subjects to draw")] = 10_000,
+    province: Annotated[
+        bool, typer.Option("--province", help="全部33个部门、38个领域 / all 33 departments and 38 domains")
+    ] = False,
 ) -> None:
     """演示主流程:启动、采集、评价、发布、消费 / the main job: start, collect, score, publish, consume."""
     started = time.monotonic()
@@ -55,14 +76,18 @@ def demo(
         stack = start_stack(Seed(register, subjects), progress, console.print)
     load_environment()
     workplace = open_workplace()
-    departments = list(workplace.departments.by_id.values())
+    scope = choose_scope(workplace, whole=province)
     began = datetime.now(UTC)
     with AirflowClient.of_stack() as client, _show_steps(console) as report:
-        collect_departments(client, departments, report)
-        evaluations = await_evaluations(client, workplace, shanghai_date(began), report)
-    received = consume_all(workplace, departments, workplace.home / "received")
+        prepare_dags(client, scope)
+        collect_departments(client, scope.departments, report)
+        if scope.whole:
+            evaluations = evaluate_province(client, workplace, scope, report)
+        else:
+            evaluations = await_evaluations(client, workplace, scope.models, shanghai_date(began), report)
+    received = consume_all(workplace, scope.departments, workplace.home / "received")
 
-    show_summary(console, workplace, departments, evaluations, received, began)
+    show_summary(console, workplace, scope.departments, evaluations, received, began)
     _show_places(console, workplace, stack, evaluations)
     console.print(f"\n用时 took {time.monotonic() - started:.0f} s.")
     console.print("环境仍在运行 the stack is running; 停止 stop it: [bold]make down[/]")
@@ -79,9 +104,13 @@ def show_summary(
     """Everything that was done since ``began``, read back from the lake, and one subject explained."""
     _head(console, "采集 collected: read = landed + duplicates + rejected")
     console.print(show_collections(read_collections(workplace.lake, departments, since=began)))
-    for row in evaluations:
-        _head(console, f"{row.title}: {row.run.subjects:,} 个主体的等级 subjects by grade, as of {row.run.as_of}")
-        console.print(show_grades(row))
+    if len(evaluations) > _MOST_BARS:
+        _head(console, "各领域的等级 subjects by grade")
+        console.print(show_grade_table(evaluations))
+    else:
+        for row in evaluations:
+            _head(console, f"{row.title}: {row.run.subjects:,} 个主体的等级 subjects by grade, as of {row.run.as_of}")
+            console.print(show_grades(row))
     _head(console, "发布 published to the exchange credit.results")
     console.print(show_publications(evaluations))
     _head(console, "接收 consumed by each participant from its own queues")

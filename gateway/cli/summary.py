@@ -64,6 +64,18 @@ def show_grades(row: EvaluationFigures) -> RenderableType:
     return table
 
 
+def show_grade_table(rows: Iterable[EvaluationFigures]) -> Table:
+    """How many subjects of each domain have which grade: a line each domain."""
+    table = _table("领域 domain", "截至 as of", "主体 subjects")
+    for grade, (word, style) in _GRADES.items():
+        table.add_column(f"{grade} {word}", justify="right", style=style)
+    for row in rows:
+        shares = row.run.subjects_by_grade
+        figures = (f"{shares[grade]:,}" if shares.get(grade) else "–" for grade in _GRADES)
+        table.add_row(row.title, row.run.as_of.isoformat(), f"{row.run.subjects:,}", *figures)
+    return table
+
+
 def show_publications(rows: Iterable[EvaluationFigures]) -> Table:
     """Subjects scored, warnings by level, messages confirmed: a line each domain."""
     table = _table("领域 domain", "主体 subjects", "预警 warnings", "消息(已确认) messages confirmed", "结果 results")

@@ -23,6 +23,10 @@ READER = "credit_gateway"
 PLATFORM = "provincial_platform"
 
 
+#: Counted up when the simulated departments change: what was seeded before is another province.
+_PROVINCE = "province 2"
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """What the departments' systems are filled with: a real register, or ``subjects`` drawn from ``number``."""
@@ -39,7 +43,7 @@ class Seed:
     def fingerprint(self) -> str:
         """Equal for equal data: the register counts by its content."""
         content = hashlib.sha256(self.register.read_bytes()).hexdigest() if self.register else f"{self.subjects}"
-        return f"seeded {content} {self.number}"
+        return f"seeded {content} {self.number} {_PROVINCE}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,28 @@ from rich.console import Console
 
 from exchange_formats.periods import shanghai_date
 from gateway.cli.demo import show_summary
-from gateway.demonstration import Step, await_evaluations, collect_departments, consume_all
+from gateway.demonstration import (
+    Step,
+    await_evaluations,
+    choose_scope,
+    collect_departments,
+    consume_all,
+    prepare_dags,
+)
 from tests.e2e.conftest import Province
 from tests.e2e.test_province import SIMULATED
 
 
 def test_demo_awaits_and_shows_the_province_when_everything_runs(province: Province) -> None:
     workplace = province.workplace
-    departments = [workplace.departments[identifier] for identifier in SIMULATED]
+    scope = choose_scope(workplace, whole=False)
+    assert {one.id for one in scope.departments} == set(SIMULATED)
     steps: list[Step] = []
     began = datetime.now(UTC)
+    departments = scope.departments
+    prepare_dags(province.airflow, scope)
     collect_departments(province.airflow, departments, steps.append)
-    evaluations = await_evaluations(province.airflow, workplace, shanghai_date(began), steps.append)
+    evaluations = await_evaluations(province.airflow, workplace, scope.models, shanghai_date(began), steps.append)
     assert {step.name for step in steps if step.state == "success"} >= {one.title for one in departments}
     assert [step for step in steps if step.total and step.done == step.total]
     received = consume_all(workplace, departments, province.inboxes / "demo")
