@@ -25,7 +25,7 @@ from scoring.model import (
 from scoring.quantities import Frozen
 from scoring.table_library import TABLES, Tables, load_tables
 from scoring.tables import Bands, Crosswalk, Decay, Decree, Measures, Publicity, Severity
-from scoring.warning_tables import WarningTable
+from scoring.warning_tables import WarningTable, name_statistic
 from scoring.working_days import HolidayTable, WorkingCalendar, build_calendar
 
 #: The version of what is computed; it is part of every run's id and changes when any result could.
@@ -83,7 +83,8 @@ class ResolvedModel(Frozen):
     @property
     def statistics(self) -> Mapping[str, Statistic]:
         """Every reference statistic that an indicator or a warning compares with."""
-        return self.model.statistics
+        named = {name_statistic(name): one for name, one in self.warnings.statistics.items()}
+        return {**self.model.statistics, **named}
 
     @property
     def judged(self) -> Mapping[str, ComplianceDimension | EarnedDimension]:

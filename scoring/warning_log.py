@@ -188,7 +188,7 @@ def _describe_rule(rule: WarningRule, place: int, as_of: date, earlier: Sequence
         "rule": rule.id,
         "place": place,
         "rule_level": rule.level,
-        "by_state": rule.near_band is not None,
+        "by_state": rule.near_band is not None or rule.above is not None,
         "by_fall": fall is not None,
         "holds_for": rule.within if rule.counts and rule.state != "listed" else None,
         "quiet": clears.quiet if clears else None,

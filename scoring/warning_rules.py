@@ -16,7 +16,7 @@ from scoring.plan import Plan, condition, dataset_of, relation
 from scoring.quantities import centi, days_before
 from scoring.records import counting_states, has_tier, severity_row
 from scoring.trees import Row, all_of, any_of, choose, column, day, fill, integer, null, text, union
-from scoring.warning_tables import DeadlineMissed, Expiring, WarningRule
+from scoring.warning_tables import DeadlineMissed, Expiring, WarningRule, name_statistic
 
 
 def standing_warnings(plan: Plan) -> exp.Query:
@@ -52,6 +52,8 @@ _NOTHING = (
 def _rule(plan: Plan, rule: WarningRule, number: Row) -> list[exp.Query]:
     if rule.near_band is not None:
         return [_near_band(plan, centi(rule.near_band), number)]
+    if rule.above:
+        return [_above(plan, name_statistic(rule.above), number)]
     counts = rule.counted
     if counts is None or not plan.inputs(plan.resolved.source(counts)):
         return []
@@ -78,6 +80,21 @@ def _near_band(plan: Plan, margin: int, number: Row) -> exp.Query:
         "FROM graded WHERE NOT unscored AND grade = computed_grade AND $near",
         number=number,
         near=exp.paren(any_of(near)),
+    )
+
+
+def _above(plan: Plan, statistic: str, number: Row) -> exp.Query:
+    """The subject's own value is above its group's; nobody is where the cycle has no statistics."""
+    source = plan.resolved.source(plan.resolved.statistics[statistic].counts)
+    return fill(
+        "SELECT subject_ref, $number AS rule_number, CAST(NULL AS DATE) AS triggered_on, "
+        "$trigger AS first_trigger, records, $dataset AS dataset, "
+        "CAST(NULL AS DATE) AS last_triggered_on, $trigger AS last_trigger "
+        "FROM exceeding WHERE statistic = $statistic",
+        number=number,
+        trigger=text(f"above:{statistic.partition('.')[2]}"),
+        dataset=text(source),
+        statistic=text(statistic),
     )
 
 

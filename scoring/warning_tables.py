@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from exchange_formats.datasets import ColumnName
+from exchange_formats.datasets import ColumnName, Identifier
 from exchange_formats.documents import Document
 from exchange_formats.errors import Problem
 from scoring.checks import check_counts
 from scoring.grammar import Counts, Text, dataset_columns
+from scoring.measurement import Statistic, check_statistics
 from scoring.quantities import Days, Frozen, Points
 from scoring.tables import Letter, Table
 
@@ -103,8 +104,9 @@ class WarningRule(Frozen):
     """One warning, by exactly one kind of trigger.
 
     ``counts``: records (or, ``state: listed``, entries in force). ``deadline``: a missed date. ``expiring``: a
-    record that ends soon. ``near_band``: the score. ``fall``: grade or score against earlier runs. ``stale``: a
-    dataset that brought nothing for so many of its cycles; it goes to the dataset's owner, not to a subject.
+    record that ends soon. ``near_band``: the score. ``above``: a reference statistic. ``fall``: grade or score
+    against earlier runs. ``stale``: a dataset that brought nothing for so many of its cycles; it goes to the
+    dataset's owner, not to a subject.
 
     A warning whose trigger is gone is cleared; ``clears`` keeps it until then, ``expires_after`` ends it so many
     days after its last trigger whatever became of it.
@@ -122,6 +124,8 @@ class WarningRule(Frozen):
     deadline: DeadlineMissed | None = None
     expiring: Expiring | None = None
     near_band: Points | None = None
+    #: A reference statistic of the table: it stands while the subject's own value is above its group's.
+    above: str | None = None
     fall: Fall | None = None
     stale: Annotated[int, Field(ge=1, le=100)] | None = None
     clears: Clearing | None = None
@@ -143,9 +147,9 @@ class WarningRule(Frozen):
 
     @model_validator(mode="after")
     def _check_trigger(self) -> Self:
-        triggers = (self.counts, self.deadline, self.expiring, self.near_band, self.fall, self.stale)
+        triggers = (self.counts, self.deadline, self.expiring, self.near_band, self.above, self.fall, self.stale)
         if sum(trigger is not None for trigger in triggers) != 1:
-            raise ValueError("a rule has exactly one of counts, deadline, expiring, near_band, fall, stale")
+            raise ValueError("a rule has exactly one of counts, deadline, expiring, near_band, above, fall, stale")
         if self.counts and self.state != "listed" and self.within is None:
             raise ValueError("a rule that counts records says within how many days")
         if self.fall and not (self.clears or self.expires_after):
@@ -171,6 +175,8 @@ class WarningTable(Table):
 
     holidays: str = "china"
     levels: Annotated[Mapping[LevelId, Level], Field(min_length=1)]
+    #: Percentiles over the domain's subjects that rules compare with.
+    statistics: Mapping[Identifier, Statistic] = Field(default_factory=dict)
     rules: Annotated[tuple[WarningRule, ...], Field(min_length=1)]
     burst: Burst | None = None
 
@@ -179,11 +185,18 @@ class WarningTable(Table):
         for rule in self.rules:
             if rule.counted:
                 yield rule.counted
+        yield from (statistic.counts for statistic in self.statistics.values())
+
+
+def name_statistic(name: str) -> str:
+    """A table's statistic among those of the model: the dot tells it from the model's own."""
+    return f"warnings.{name}"
 
 
 def check_warnings(document: Document[Any], table: WarningTable) -> Iterator[Problem]:
     """Levels are ordered and escalate upwards; rules name levels, datasets and columns that there are."""
     yield from _check_levels(document, table)
+    yield from check_statistics(document, table.statistics, ("statistics",))
     seen: set[str] = set()
     for index, rule in enumerate(table.rules):
         path: tuple[str | int, ...] = ("rules", index)
@@ -195,6 +208,9 @@ def check_warnings(document: Document[Any], table: WarningTable) -> Iterator[Pro
             yield from check_counts(document, rule.counts, (*path, "counts"))
         if rule.counted and rule.counted.wild:
             yield document.problem((*path, "counts", "dataset"), "a warning counts one department's dataset")
+        if rule.above and rule.above not in table.statistics:
+            known = ", ".join(table.statistics) or "none"
+            yield document.problem((*path, "above"), "there is no such statistic", expected=known, got=rule.above)
         yield from _check_dates(document, rule, path)
     if table.burst:
         yield from _check_level(document, table, ("burst", "level"), table.burst.level)

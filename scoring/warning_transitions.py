@@ -19,7 +19,7 @@ RULES: Final = pa.schema(
         ("rule", pa.string()),
         ("place", pa.int32()),
         ("rule_level", pa.string()),
-        #: The score itself is the trigger: which grade it is near stands in the trigger.
+        #: The score or a statistic is the trigger: which grade it is near, or what it is above, stands in the trigger.
         ("by_state", pa.bool_()),
         ("by_fall", pa.bool_()),
         #: Days a counted record's trigger holds.

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from exchange_formats.digests import derive_uuid
-from tests.scoring_cases import ENVIRONMENT, MARKET, SAFETY, Cases, Outcome, incident, on, penalty, reference, score_all
+from exchange_formats.results import REFERENCE_STATISTICS, STATISTICS
+from tests.scoring_cases import (
+    ENVIRONMENT,
+    MARKET,
+    SAFETY,
+    Cases,
+    Outcome,
+    incident,
+    join_inputs,
+    on,
+    penalty,
+    read_outcomes,
+    reference,
+    run,
+    score_all,
+)
 
 CASES = Cases()
 case = CASES.case
@@ -135,3 +153,54 @@ def test_id_is_derived_from_domain_subject_rule_and_first_trigger(found: Outcome
     parts = (ENVIRONMENT.id, found.grade.subject_ref, "rectification_overdue", warning.first_trigger)
     assert warning.id == str(derive_uuid(*parts))
     assert found.grade.subject_ref.startswith(reference(0)[:8])
+
+
+def _licence(valid_until: str, **more: Any) -> dict[str, Any]:
+    plain = {"document_no": "许1号", "decided_on": on("2023-07-01"), "state": "valid", "licence_name": "排污许可证"}
+    return plain | {"valid_until": on(valid_until)} | more
+
+
+@case(licence=[_licence("2026-07-30")])
+def test_licence_warns_when_it_ends_in_30_days(found: Outcome) -> None:
+    assert [(w.rule, w.level, w.triggered_on) for w in found.findings.warnings] == [
+        ("licence_ending", "blue", on("2026-06-30"))
+    ]
+
+
+@case(licence=[_licence("2026-07-31"), _licence("2026-06-29", document_no="许2号", licence_name="危废许可证")])
+def test_licence_does_not_warn_when_it_ends_in_31_days_or_has_ended(found: Outcome) -> None:
+    assert found.rules == []
+
+
+@case(licence=[_licence("2026-07-10"), _licence("2029-07-10", document_no="许2号")])
+def test_licence_does_not_warn_when_a_later_one_follows_it(found: Outcome) -> None:
+    assert found.rules == []
+
+
+@case(licence=[_licence("2026-07-10"), _licence("2029-07-10", document_no="许2号", licence_name="危废许可证")])
+def test_licence_warns_when_only_another_one_goes_on(found: Outcome) -> None:
+    assert found.rules == ["licence_ending"]
+
+
+@pytest.mark.parametrize(
+    ("percentile", "rules"), [("2.000000", ["complaints_above_trade"]), ("3.000000", []), (None, [])]
+)
+def test_complaints_warn_when_they_are_above_the_trades_percentile(
+    tmp_path: Path, percentile: str | None, rules: list[str]
+) -> None:
+    complaints = [{"filed_on": on(day), "outcome": "pending"} for day in ("2026-05-31", "2026-06-15", "2026-06-30")]
+    early = {"filed_on": on("2026-05-30"), "outcome": "pending"}
+    subject = {"complaint": [*complaints, early], "profile": {"industry_code": "C2614"}}
+    inputs: dict[str, Any] = join_inputs(ENVIRONMENT, [subject])
+    value = None if percentile is None else Decimal(percentile)
+    row = {"statistic": "warnings.complaint_rate", "group": "26", "subjects": 40, "value": value}
+    inputs[REFERENCE_STATISTICS] = pa.Table.from_pylist([row], schema=STATISTICS)
+    (outcome,) = read_outcomes(run(ENVIRONMENT, inputs, tmp_path)).values()
+    assert outcome.rules == rules
+    assert [w.records for w in outcome.findings.warnings] == [3] * len(rules)
+
+
+def test_complaints_do_not_warn_when_the_cycle_has_no_statistics(tmp_path: Path) -> None:
+    subject = {"complaint": [{"filed_on": on("2026-06-15"), "outcome": "pending"}]}
+    (outcome,) = read_outcomes(run(ENVIRONMENT, join_inputs(ENVIRONMENT, [subject]), tmp_path)).values()
+    assert outcome.rules == []
