@@ -8,7 +8,7 @@ exact; anchors, aliases and tags are refused, so a document cannot grow when rea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -32,12 +32,17 @@ _MAXIMUM_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Document(Generic[M]):
-    """A validated document (``value`` is None where it broke its schema) and where its keys stand."""
+    """A validated document (``value`` is None where it broke its schema) and where its keys stand.
+
+    ``rest``: what is sound when the separable entries that broke the schema are left out, so that cross-checks can
+    name the other problems of the file at once; never to be used for anything else.
+    """
 
     file: str
     value: M | None
     problems: tuple[Problem, ...]
     positions: Mapping[Path_, tuple[int, int]] = field(repr=False, default_factory=dict)
+    rest: M | None = None
 
     def problem(self, path: Path_, what: str, *, expected: str = "", got: str = "", hint: str = "") -> Problem:
         """A problem found later (by a cross-check) at ``path`` of this document."""
@@ -45,8 +50,13 @@ class Document(Generic[M]):
         return Problem(self.file, line, column, _dotted(path), what, expected, got, hint)
 
 
-def read_document(path: Path, schema: type[M], *, shown_as: str | None = None) -> Document[M]:
-    """Read ``path`` as ``schema``; never raises for what a person wrote: see ``Document.problems``."""
+def read_document(
+    path: Path, schema: type[M], *, shown_as: str | None = None, separable: Collection[tuple[str, ...]] = ()
+) -> Document[M]:
+    """Read ``path`` as ``schema``; never raises for what a person wrote: see ``Document.problems``.
+
+    ``separable``: paths (``*``: any key) of entries without which the document still means something.
+    """
     shown = shown_as or path.name
     try:
         raw = path.read_bytes()
@@ -72,8 +82,10 @@ def read_document(path: Path, schema: type[M], *, shown_as: str | None = None) -
     try:
         return Document(shown, schema.model_validate(data), (), reader.positions)
     except ValidationError as error:
-        problems = tuple(_explain(shown, reader.positions, item) for item in error.errors(include_url=False))
-        return Document(shown, None, problems, reader.positions)
+        items = error.errors(include_url=False)
+        problems = tuple(_explain(shown, reader.positions, item) for item in items)
+        broken = [_written(reader.positions, item["loc"]) for item in items]
+        return Document(shown, None, problems, reader.positions, _leave_out(schema, data, broken, separable))
 
 
 def require_document(path: Path, schema: type[M]) -> M:
@@ -181,11 +193,39 @@ _PLAIN_WORDS: Mapping[str, str] = {
 }
 
 
-def _explain(file: str, positions: Mapping[Path_, tuple[int, int]], item: Any) -> Problem:
-    """One pydantic error as a Problem: discriminators and union branches drop out of the path."""
+def _leave_out(schema: type[M], data: Any, broken: Iterable[Path_], separable: Collection[tuple[str, ...]]) -> M | None:
+    """``data`` without the separable entries that a broken path leads into; None where that is not enough."""
+    for path in broken:
+        for pattern in separable:
+            inside = len(path) >= len(pattern) and all(
+                wanted in {"*", part} for wanted, part in zip(pattern, path, strict=False)
+            )
+            if inside:
+                _drop(data, path[: len(pattern)])
+    try:
+        return schema.model_validate(data)
+    except ValidationError:
+        return None
+
+
+def _drop(data: Any, path: Path_) -> None:
+    for part in path[:-1]:
+        data = data.get(part, {}) if isinstance(data, dict) else {}
+    if isinstance(data, dict):
+        data.pop(path[-1], None)
+
+
+def _written(positions: Mapping[Path_, tuple[int, int]], loc: Iterable[str | int]) -> Path_:
+    """Where a pydantic error stands in the file: discriminators and union branches drop out of the path."""
     path: Path_ = ()
-    for part in item["loc"]:
+    for part in loc:
         path = (*path, part) if (*path, part) in positions else path
+    return path
+
+
+def _explain(file: str, positions: Mapping[Path_, tuple[int, int]], item: Any) -> Problem:
+    """One pydantic error as a Problem."""
+    path = _written(positions, item["loc"])
     line, column = _locate(positions, path)
     kind, context = item["type"], item.get("ctx", {})
     if kind == "missing":

@@ -70,15 +70,18 @@ def check_condition(
         yield document.problem(path, str(error))
 
 
-def check_succession(sound: Iterable[tuple[Document[Any], Versioned]]) -> Iterator[Problem]:
-    """Versions of one thing follow each other without a gap or an overlap."""
-    ordered = sorted(sound, key=lambda pair: (pair[1].id, pair[1].effective.from_))
-    for _, versions in groupby(ordered, key=lambda pair: pair[1].id):
+def check_succession(read: Iterable[tuple[Document[Any], Versioned]]) -> tuple[frozenset[str], list[Problem]]:
+    """Versions of one thing follow each other without a gap or an overlap: the ids of those that do not, and why."""
+    torn: dict[str, list[Problem]] = {}
+    ordered = sorted(read, key=lambda pair: (pair[1].id, pair[1].effective.from_))
+    for name, versions in groupby(ordered, key=lambda pair: pair[1].id):
         for (_, before), (document, after) in pairwise(versions):
             end, start = before.effective.to, after.effective.from_
             if end is None or start <= end:
-                what = f"overlaps version {before.version}"
-                yield document.problem(("effective", "from"), what, expected=f"after {end or 'its end'}")
+                what, expected = f"overlaps version {before.version}", f"after {end or 'its end'}"
             elif (start - end).days > 1:
-                what = f"leaves a gap after version {before.version}, which ends on {end}"
-                yield document.problem(("effective", "from"), what)
+                what, expected = f"leaves a gap after version {before.version}, which ends on {end}", ""
+            else:
+                continue
+            torn.setdefault(name, []).append(document.problem(("effective", "from"), what, expected=expected))
+    return frozenset(torn), [problem for found in torn.values() for problem in found]

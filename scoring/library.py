@@ -14,6 +14,8 @@ from scoring.model import Model
 from scoring.model_checks import check_model
 from scoring.table_library import TABLES, Tables, load_tables
 
+#: A broken one of these hides no other problem of the model.
+_SEPARABLE = (("dimensions", "*", "indicators", "*"), ("overrides", "*"), ("statistics", "*"))
 MODELS = Path(__file__).parent / "models"
 
 
@@ -56,18 +58,20 @@ def load_models(folder: Path = MODELS, tables_folder: Path = TABLES) -> Models:
     """Read every ``*.yaml`` of ``folder``; never raises for what a person wrote: see ``Models.problems``."""
     tables = load_tables(tables_folder)
     problems = list(tables.problems)
-    sound: list[tuple[Document[Model], Model]] = []
+    read: list[tuple[Document[Model], Model]] = []
+    sound: list[Model] = []
     for path in sorted(folder.glob("*.yaml")):
-        document = read_document(path, Model)
-        wrong = list(document.problems)
-        if document.value is not None:
-            wrong += check_model(document, document.value, path.stem, tables)
-            if not wrong:
-                sound.append((document, document.value))
+        document = read_document(path, Model, separable=_SEPARABLE)
+        checked = document.value or document.rest
+        wrong = [*document.problems, *(check_model(document, checked, path.stem, tables) if checked else ())]
         problems += wrong
-    sound.sort(key=lambda pair: (pair[1].id, pair[1].effective.from_))
-    problems += check_succession(sound)
+        read += [(document, checked)] if checked else []
+        sound += [document.value] if document.value and not wrong else []
+    torn, wrong = check_succession(read)
+    problems += wrong
     versions: dict[str, tuple[Model, ...]] = {}
-    for _, model in sound:
+    for model in sorted(sound, key=lambda model: (model.id, model.effective.from_)):
+        if model.id in torn:
+            continue
         versions[model.id] = (*versions.get(model.id, ()), model)
     return Models({key: found[-1] for key, found in versions.items()}, versions, tuple(problems), tables)

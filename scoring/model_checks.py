@@ -13,6 +13,7 @@ from scoring.checks import check_condition, check_counts
 from scoring.grammar import Counts, dataset_columns, full_name
 from scoring.measurement import check_measure, check_statistics
 from scoring.model import (
+    PUBLIC_CREDIT_DOMAINS,
     ComplianceDimension,
     EarnedDimension,
     Example,
@@ -45,7 +46,8 @@ def check_model(document: Document[Model], model: Model, stem: str, tables: Tabl
     yield from _check_inputs(document, model, tables)
     yield from _check_overlap(document, model)
     yield from _check_dimensions(document, model)
-    yield from _check_claims(document, model)
+    if document.value is not None:
+        yield from _check_claims(document, model)
     for override_id, override in model.overrides.items():
         yield from _check_repetition(document, model, override, ("overrides", override_id, "counts"))
         for index, counts in enumerate(override.counts):
@@ -178,6 +180,8 @@ def _check_dimensions(document: Document[Model], model: Model) -> Iterator[Probl
             ("dimensions",), "the dimensions' full points do not add up", expected="1000", got=str(total)
         )
     kinds = Counter(dimension.kind for dimension in model.dimensions.values())
+    if kinds["public_credit"] and model.id in PUBLIC_CREDIT_DOMAINS.values():
+        yield document.problem(("dimensions",), "a public-credit evaluation cannot be made of its own results")
     if kinds["public_credit"] > 1:
         yield document.problem(("dimensions",), "there is more than one public-credit dimension")
     for name, dimension in model.dimensions.items():

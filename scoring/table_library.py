@@ -77,8 +77,11 @@ def load_tables(folder: Path = TABLES) -> Tables:
             problems += wrong
             if table is not None and not wrong:
                 sound.append((document, table))
-        problems += check_succession(sound)
+        torn, gaps = check_succession(sound)
+        problems += gaps
         for _, table in sorted(sound, key=lambda pair: pair[1].effective.from_):
+            if table.id in torn:
+                continue
             versions[kind, table.id] = (*versions.get((kind, table.id), ()), table)
     return Tables(versions, tuple(problems))
 

@@ -14,6 +14,7 @@ from scoring.library import MODELS, Models, load_models
 from scoring.resolution import resolve
 from scoring.table_library import TABLES
 from scoring.tables import Bands
+from tests.scoring_cases import ENVIRONMENT, score_all, vary
 
 NAME = "enterprise_environment@2026.1.yaml"
 Spoil = Callable[..., Models]
@@ -239,3 +240,93 @@ def test_table_version_in_force_on_the_day_is_used_when_a_past_date_is_scored(tm
     assert edges == {date(2026, 12, 31): 850, date(2027, 1, 1): 900}
     with pytest.raises(ConfigurationError, match="bands/default"):
         models.tables.in_force("bands", "default", Bands, date(2025, 12, 31))
+
+
+BAD = {
+    # file: (as it stands, as somebody spoilt it, what is said of it)
+    NAME: [
+        ("full: 600", "full: 650", "dimensions: the dimensions' full points do not add up"),
+        (
+            "violation_code = '1202'",
+            "violation = 1",
+            "IND1202.counts.where: 'violation = 1' compares string with number",
+        ),
+        ("violation_code = '1204'", "penalty_code = '1204'", "IND1204.counts.where: there is no column 'penalty_code'"),
+        ("violation_code = '1205'", "fine_yuan / 0 > 1", "IND1205.counts.where: 'fine_yuan / 0' is not a column"),
+        ("violation_code = '1206'", "read_csv('/etc/passwd') = '1'", "IND1206.counts.where: "),
+        ("violation_code = '1203'", "true; DROP TABLE grades", "IND1203.counts.where: a condition is one expression"),
+        ("basis: [环境影响评价法 32]", "basis: []", "overrides.IND1211.basis: too few entries"),
+        (
+            "basis: [环境保护法 47]\n        status: assumption\n",
+            "status: assumption\n",
+            "IND1209.basis: the key is missing",
+        ),
+        ("{from: 2026-01-01}", "{from: 2025-12-31}", "severity: the table's first version begins after the model does"),
+    ],
+    "tables/bands/default@2026.1.yaml": [
+        ("from: 800, below: 850", "from: 800, below: 851", "bands[1].below: the bands overlap"),
+        ("grade: A, from: 850, below: null", "grade: A, from: 850, below: 840", "bands[0].below: the bands have a gap"),
+    ],
+    "tables/measures/default@2026.1.yaml": [
+        (
+            "limits_rights: true, basis: [政府采购法 22]",
+            "limits_rights: true",
+            "a measure that limits rights names its law",
+        ),
+        ("[M01, M02", "[M99, M02", "there is no such measure"),
+    ],
+}
+
+
+def test_every_fault_is_named_with_its_place_and_none_reaches_the_engine_when_there_are_many(tmp_path: Path) -> None:
+    shutil.copytree(MODELS, tmp_path / "models")
+    shutil.copytree(TABLES, tmp_path / "tables")
+    for file, faults in BAD.items():
+        path = tmp_path / file if file.startswith("tables/") else tmp_path / "models" / file
+        text = path.read_text(encoding="utf-8")
+        for old, new, _ in faults:
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        path.write_text(text, encoding="utf-8")
+    models = load_models(tmp_path / "models", tmp_path / "tables")
+    for file, faults in BAD.items():
+        mine = [problem for problem in models.problems if problem.file == file]
+        assert all(problem.line > 0 and problem.column > 0 for problem in mine)
+        for _, _, complaint in faults:
+            assert any(complaint in str(problem) for problem in mine), (complaint, [str(problem) for problem in mine])
+    assert "enterprise_environment" not in models.versions
+    assert "work_safety" not in models.versions
+    with pytest.raises(ConfigurationError, match="enterprise_environment"):
+        models.in_force("enterprise_environment", date(2026, 6, 30))
+
+
+def test_public_credit_evaluation_is_refused_when_it_would_be_made_of_its_own_results(spoil: Spoil) -> None:
+    name = "public_credit_enterprise@2026.1.yaml"
+    dimension = (
+        "dimensions:\n  circle: {kind: public_credit, title: 圈, title_en: circle, full: 1, "
+        "dataset: public_credit, not_older_than: P1M, neutral: 800}\n"
+    )
+    models = spoil("dimensions:\n", dimension, name=name)
+    assert any("cannot be made of its own results" in str(problem) for problem in models.problems)
+    assert "public_credit_enterprise" not in models.versions
+
+
+def test_alias_that_refers_to_itself_is_refused_when_a_model_is_read(spoil: Spoil) -> None:
+    models = spoil("scope: [", "scope: &all [*all, ")
+    assert any("anchors and aliases are not allowed" in str(problem) for problem in models.problems)
+
+
+@pytest.mark.parametrize("text", ["绿'; DROP TABLE grades; --", "绿\\' OR 1=1", '绿"', "绿$1 {x} %s"])
+def test_text_of_a_model_stays_a_text_when_it_looks_like_sql(tmp_path: Path, text: str) -> None:
+    plain = {"scheme": text, "scheme_en": text, "basis": [text], "status": "assumption", "total": 100}
+    model = vary(ENVIRONMENT, native=plain | {"bands": [{"grade": text, "from": 0, "below": None}]})
+    found = score_all(model, [{"public_credit": 820}])[0].grade
+    assert (found.native_grade, found.native_scheme, found.score) == (text, text, 846)
+
+
+def test_domain_with_overlapping_versions_reaches_no_engine_when_its_models_are_loaded(tmp_path: Path) -> None:
+    text = (MODELS / NAME).read_text(encoding="utf-8")
+    (tmp_path / NAME).write_text(text, encoding="utf-8")
+    new = text.replace('version: "2026.1"', 'version: "2027.1"', 1).replace("{from: 2026-01-01}", "{from: 2026-06-01}")
+    (tmp_path / "enterprise_environment@2027.1.yaml").write_text(new.partition("examples:")[0], encoding="utf-8")
+    assert load_models(tmp_path).versions == {}

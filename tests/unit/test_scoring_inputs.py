@@ -173,7 +173,7 @@ def test_model_says_when_an_input_is_stale_when_required_is_a_map() -> None:
     ],
 )
 def test_conditions_are_called_disjoint_only_when_they_ask_for_different_values(
-    one: str, other: str, disjoint: bool
+    one: str, other: str, *, disjoint: bool
 ) -> None:
     counts = [Counts(dataset="penalty", where=where) for where in (one, other)]
     assert are_disjoint("transport/penalty", *counts) is disjoint
