@@ -114,6 +114,7 @@ class _Page:
         yield f"## {_heading(self.tongue, model)}\n"
         yield f"{code(model.name)} · {self.departments.get(model.department, model.department)} · {self._who(model)}\n"
         yield f"{say('范围', 'Scope')}: {'; '.join(model.scope)}. {say('依据', 'Basis')}: {'; '.join(model.basis)}.\n"
+        yield from self._schemes(model)
         yield row(
             "",
             say("指标", "indicator"),
@@ -129,6 +130,21 @@ class _Page:
         for name, override in model.overrides.items():
             yield self._row(model, name, override, f"= {override.grade}" if override.grade else f"≤ {override.at_most}")
         yield ""
+
+    def _schemes(self, model: Model) -> Iterator[str]:
+        """Grades of another scheme beside or in place of the computed one."""
+        say = self.tongue.say
+        if model.native:
+            bands = "; ".join(f"{band.grade} ≥ {show_plain(band.from_)}" for band in model.native.bands)
+            scheme = say(model.native.scheme, model.native.scheme_en)
+            total = f"{say('满分', 'out of')} {show_plain(model.native.total)}"
+            mark = self._mark(model.native.status)
+            yield f"{say('原生等级', 'Native grade')}: {scheme}, {total}: {bands} ({mark}).\n"
+        if model.reported:
+            zh = "部门自行评价并报送等级 ({}), 按 {} 换算; 未报送的由本模型评价"
+            en = "The department reports finished grades ({}); {} gives the uniform one. Whom it did not report is computed"
+            dataset, crosswalk = code(model.reported.dataset), code(f"crosswalk/{model.reported.crosswalk}")
+            yield f"{say(zh, en).format(dataset, crosswalk)}.\n"
 
     def _line(self, model: Model) -> tuple[str, ...]:
         parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
@@ -147,13 +163,22 @@ class _Page:
         lacking = self.tongue.say("未归集", "not collected")
         if isinstance(part, Indicator) and part.needs:
             return f"**{lacking}**: {part.needs}"
-        return ", ".join(
+        read = [
             code(counts.dataset) if self._known(model, counts) else f"{code(counts.dataset)} (**{lacking}**)"
-            for counts in part.counts
-        )
+            for counts in _counted(model, part)
+        ]
+        above = self._above(model, part)
+        return ", ".join([above, *read] if above else read)
+
+    def _above(self, model: Model, part: Indicator | Override) -> str:
+        """The reference statistic that a subject's own value must exceed."""
+        if not isinstance(part, Indicator) or part.above is None:
+            return ""
+        statistic = model.statistics[part.above]
+        return self.tongue.say(f"高于 {statistic.title}", f"above: {statistic.title_en}")
 
     def _lacks(self, model: Model, part: Indicator | Override) -> bool:
-        return not any(self._known(model, counts) for counts in part.counts)
+        return not any(self._known(model, counts) for counts in _counted(model, part))
 
     def _known(self, model: Model, counts: Counts) -> bool:
         return bool(stands_for(counts.source(model.department), self.sources))
@@ -191,6 +216,13 @@ class _Page:
     def _mark(self, backing: str) -> str:
         said = self.tongue.say(*MARKS[backing][:2])
         return f"**{said}**" if backing == "assumption" else said
+
+
+def _counted(model: Model, part: Indicator | Override) -> tuple[Counts, ...]:
+    """What it counts, the records of the statistic it compares with included."""
+    if isinstance(part, Indicator) and part.above:
+        return (model.statistics[part.above].counts,)
+    return part.counts
 
 
 def _backing(part: Indicator | Override) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -48,7 +49,7 @@ def _points(indicator: Indicator) -> tuple[Decimal | None, Decimal | None]:
     return worth.per, worth.cap
 
 
-def _all(models: dict[str, Model]) -> pytest.MarkDecorator:
+def _all(models: Mapping[str, Model]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("model", models.values(), ids=models.keys())
 
 
@@ -97,7 +98,8 @@ def test_model_says_what_it_is_and_rests_on_when_it_is_read(model: Model) -> Non
     assert model.basis
     assert model.scope
     assert len(model.examples) >= 3
-    titles = [part.title_en for part in (*model.indicators.values(), *model.overrides.values())]
+    parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
+    titles = [part.title_en for part in parts]
     assert all(title.isascii() for title in titles)
 
 

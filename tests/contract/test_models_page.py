@@ -53,3 +53,16 @@ def test_a_dataset_is_not_collected_when_its_department_does_not_send_it() -> No
     (row,) = [line for line in after.splitlines() if line.startswith("| IND1210 ")]
     assert "`complaint` (**not collected**)" in row
     assert row not in before
+
+
+def test_other_schemes_are_told_when_a_model_has_them() -> None:
+    page = render_models(MODELS, DEPARTMENTS, Tongue("zh"))
+    assert "绿 ≥ 100; 蓝 ≥ 80; 黄 ≥ 60; 红 ≥ 0" in section(page, "enterprise_environment@2026.1")
+    assert "按 `crosswalk/statistical_four_level` 换算" in section(page, "statistical_credit@2026.1")
+
+
+def test_a_compared_indicator_names_its_statistic_when_the_page_is_rendered() -> None:
+    rows = section(render_models(MODELS, DEPARTMENTS, Tongue("zh")), "enterprise_credit_risk@2026.1")
+    (row,) = [line for line in rows.splitlines() if line.startswith("| IND2111 ")]
+    assert "高于 12315投诉查实率" in row
+    assert "`complaint`" in row
