@@ -142,7 +142,7 @@ class _Page:
             yield f"{say('原生等级', 'Native grade')}: {scheme}, {total}: {bands} ({mark}).\n"
         if model.reported:
             zh = "部门自行评价并报送等级 ({}), 按 {} 换算; 未报送的由本模型评价"
-            en = "The department reports finished grades ({}); {} gives the uniform one. Whom it did not report is computed"
+            en = "The department reports finished grades ({}); {} gives the uniform one. The rest is computed"
             dataset, crosswalk = code(model.reported.dataset), code(f"crosswalk/{model.reported.crosswalk}")
             yield f"{say(zh, en).format(dataset, crosswalk)}.\n"
 
