@@ -49,12 +49,12 @@ class Step:
         return query.sql(dialect=dialect, identify=True, pretty=pretty)
 
     def statement(self, dialect: Dialect = "duckdb", *, pretty: bool = False) -> str:
-        """What makes the relation in an engine: a view, or a table of this session that is computed once."""
+        """What makes the relation: a view, or a table that is computed once (in DuckDB only for the connection)."""
         name = exp.to_identifier(self.name, quoted=True).sql(dialect)
         if dialect == "duckdb":
             made = f"CREATE TEMP {'VIEW' if self.view else 'TABLE'} {name} AS"
         else:
-            made = f"CREATE TEMPORARY VIEW {name} AS" if self.view else f"CACHE LAZY TABLE {name} AS"
+            made = f"CREATE TEMPORARY VIEW {name} AS" if self.view else f"CREATE TABLE {name} USING parquet AS"
         return f"{made}{chr(10) if pretty else ' '}{self.sql(dialect, pretty=pretty)}"
 
 

@@ -70,18 +70,18 @@ def _run(session: SparkSession, program: Program, frames: Mapping[str, DataFrame
     for source, name in program.inputs.items():
         check_columns(source, frames[source].columns)
         frames[source].createOrReplaceTempView(name)
-    kept: list[DataFrame] = []
     try:
         for step in program.steps:
             frame = session.sql(step.sql("spark"))
             if not step.view:
-                kept.append(frame.persist())
+                # Not cached: a plan that holds cached plans is described in full at each use, exponentially.
+                frame = frame.localCheckpoint()
             frame.createOrReplaceTempView(step.name)
         counts = [tuple(row) for row in session.sql(GRADE_COUNTS).collect()]
         return write_shard(program, output, lambda step: _read(session, step), counts)
     finally:
-        for frame in kept:
-            frame.unpersist()
+        for step in program.steps:
+            session.catalog.dropTempView(step.name)
 
 
 def _read(session: SparkSession, step: Step) -> Iterator[pa.RecordBatch]:
