@@ -6,23 +6,27 @@ so that every difference is the model's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.dataset as pads
 
 from connectors.lake import Lake
 from connectors.spool import Spool
 from exchange_formats.errors import ConfigurationError
+from exchange_formats.results import REFERENCE_STATISTICS
 from gateway.cuts import open_inputs, resolve_cut
-from gateway.evaluation import WithheldError
+from gateway.evaluation_attempts import WithheldError
 from gateway.traits import read_traits
 from scoring.comparison import Comparison, Findings, compare_findings
 from scoring.engine import evaluate
 from scoring.library import Models, load_models
 from scoring.model import Model
 from scoring.resolution import ResolvedModel, resolve
+from scoring.statistics import compute_statistics
 from scoring.tables import Effective
 
 
@@ -72,19 +76,29 @@ def compare_models(
     with Spool(spool, f"compare-{old.id}") as folder:
         found = []
         for name, resolved in zip(("old", "new"), sides, strict=True):
-            cut = resolve_cut(lake, resolved, as_of, known_at=known_at)
-            if missing := [one for one in cut.lacking if one.required]:
-                raise WithheldError(resolved.model.id, missing)
-            inputs = open_inputs(lake, cut)
+            inputs = _open_inputs(lake, resolved, as_of, known_at)
             output = folder / name
             output.mkdir()
             evaluation = evaluate(resolved, inputs, as_of, output)
             grades, evidence = (pads.dataset(evaluation.paths(one), format="ipc") for one in ("grades", "evidence"))
             found.append(Findings(grades, evidence))
-        profiles = [inputs[source] for source in resolved.model.subjects_sources]
+        profiles = [lake.records(*source.split("/")) for source in resolved.model.subjects_sources]
         traits = read_traits(found[1].grades, profiles, as_of)
         comparison = compare_findings(found[0], found[1], traits, movers=movers)
     return ModelComparison(sides[0], sides[1], as_of, comparison)
+
+
+def _open_inputs(
+    lake: Lake, resolved: ResolvedModel, as_of: date, known_at: datetime | None
+) -> Mapping[str, pads.Dataset | pa.Table]:
+    """What ``resolved`` reads; its reference statistics are computed on the same cut, and not kept."""
+    cut = resolve_cut(lake, resolved, as_of, known_at=known_at)
+    if missing := tuple(one for one in cut.lacking if one.required):
+        raise WithheldError(resolved.model.id, missing)
+    inputs = open_inputs(lake, cut)
+    if not resolved.statistics:
+        return inputs
+    return {**inputs, REFERENCE_STATISTICS: compute_statistics(resolved, inputs, as_of)}
 
 
 def find_model(name: str, models: Models) -> Model:
