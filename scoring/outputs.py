@@ -75,9 +75,10 @@ def _neutral() -> Row:
 
 
 def _native(name: str, computed: Row) -> Row:
-    """A native column: as reported, or of the computed score, null where there is no score."""
+    """A native column: as reported, or of the computed score; null where neither a score nor a veto is."""
     reported = exp.Not(this=column("reported_grade").is_(exp.null()))
-    return choose([(reported, column(name)), (column("unscored"), null("VARCHAR"))], computed)
+    nothing = all_of([column("unscored"), exp.Not(this=column("vetoed"))])
+    return choose([(reported, column(name)), (nothing, null("VARCHAR"))], computed)
 
 
 def _native_scheme(plan: Plan) -> Row:
