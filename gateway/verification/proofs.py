@@ -38,9 +38,9 @@ from gateway.verification.survey import (
     ignore_progress,
     survey_lake,
 )
-from gateway.verification.witnesses import check_checkpoints, check_references
+from gateway.verification.witnesses import check_checkpoints, check_inspections, check_references
 
-_EVERYTHING: Final = (*CHAIN_ROOTS, "rejected/", "published/", "outcomes/", CHECKPOINTS)
+_EVERYTHING: Final = (*CHAIN_ROOTS, "rejected/", "published/", "outcomes/", "inspections/", CHECKPOINTS)
 #: What the commands print of an id is enough to ask for it.
 _SHORTEST_ID: Final = 8
 _HEX: Final = re.compile(r"[0-9a-f]+")
@@ -209,7 +209,7 @@ class Prover:
         """Everything that the runs of a domain use and lead to."""
         scored = survey_lake(self.lake.store, (domain_prefix(domain),))
         found = [domain_prefix(domain), statistics_prefix(domain), warned_prefix(domain), published_prefix(domain)]
-        found += [run_outcomes_prefix(domain), CHECKPOINTS]
+        found += [run_outcomes_prefix(domain), f"inspections/domain={domain}/", CHECKPOINTS]
         for one in scored.runs:
             if isinstance(one.manifest, RunManifest):
                 found += [domain_prefix(other) for other in one.manifest.evaluations]
@@ -228,6 +228,7 @@ class Prover:
         report.manifests = sum(len(chain) for chain in survey.manifests.values())
         report.add(survey.findings)
         check_references(survey, report)
+        check_inspections(survey, report)
         seals = {
             domain: frozenset(one.receipt.seal for one in publications if one.receipt and one.receipt.seal)
             for domain, publications in published.items()

@@ -15,14 +15,15 @@ from pydantic import ValidationError
 
 from connectors.lake import Lake, PurgedError
 from connectors.spool import Spool
-from exchange_formats.keys import manifest_name, run_prefix
-from exchange_formats.manifests import Artefact, RunManifest, WarningManifest
-from exchange_formats.results import ARTEFACTS, MODEL_FILE
+from exchange_formats.keys import cycle_prefix, manifest_name, run_prefix, statistics_prefix
+from exchange_formats.manifests import Artefact, RunManifest, StatisticsManifest, WarningManifest
+from exchange_formats.results import ARTEFACTS, MODEL_FILE, STATISTICS
 from exchange_formats.row_digests import digest_rows
 from exchange_formats.subjects import mask_identity
 from gateway.artefacts import fetch_artefact
 from gateway.cuts import Cut, open_inputs
 from gateway.evaluation import MEMORY_VARIABLE, Task
+from gateway.reference_statistics import recompute_statistics
 from gateway.verification.findings import Finding, Replay, inconsistent, unreadable
 from gateway.warning_log import recompute_entry
 from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate
@@ -57,6 +58,7 @@ def replay_run(lake: Lake, run: RunManifest, spool: Path) -> tuple[Replay, list[
         for artefact in run.artefacts:
             found += _check_stored(lake, run, artefact)
             found += _compare_artefact(lake, run, artefact, evaluation, folder)
+        found += _replay_statistics(lake, run, resolved, folder)
     return Replay(run.run_id, run.domain, run.as_of, sum(artefact.rows for artefact in run.artefacts)), found
 
 
@@ -119,11 +121,9 @@ def _compare_artefact(
     if computed is None:
         return
     stored = [str(path) for path in fetch_artefact(lake, run, artefact.name)]
-    with closing(duckdb.connect(config={"temp_directory": str(folder / "duckdb"), "memory_limit": "1GB"})) as engine:
-        engine.register("stored", pads.dataset(stored, schema=schema, format="ipc"))
-        again = [str(path) for path in evaluation.paths(artefact.name)]
-        engine.register("computed", pads.dataset(again, schema=schema, format="ipc"))
-        difference = _find_difference(engine, schema)
+    again = [str(path) for path in evaluation.paths(artefact.name)]
+    kept, made = (pads.dataset(paths, schema=schema, format="ipc") for paths in (stored, again))
+    difference = _find_difference(kept, made, folder)
     prefix = run_prefix(run.domain, run.as_of, run.run_id)
     key = prefix + artefact.files[0].name if artefact.files else _key(run)
     if difference is not None:
@@ -133,13 +133,45 @@ def _compare_artefact(
         yield Finding(key, "differs", f"{artefact.name} 的规范摘要与重算不符", text)
 
 
-def _find_difference(engine: duckdb.DuckDBPyConnection, schema: pa.Schema) -> str | None:
+def _replay_statistics(lake: Lake, run: RunManifest, resolved: ResolvedModel, folder: Path) -> Iterator[Finding]:
+    """The reference statistics the run was compared with are those of their own cut."""
+    if run.statistics is None:
+        return
+    prefix = statistics_prefix(run.domain)
+    manifest = lake.manifest(prefix, run.statistics)
+    if not isinstance(manifest, StatisticsManifest):
+        yield unreadable(f"{prefix}…/{manifest_name(run.statistics)}")
+        return
+    place = cycle_prefix(manifest.domain, manifest.cycle, manifest.statistics_id)
+    try:
+        again = recompute_statistics(lake, resolved, manifest)
+    except PurgedError:
+        return  # the run says so itself
+    except ValueError as error:
+        yield inconsistent(place + manifest_name(run.statistics), "统计规则与模型不符", str(error))
+        return
+    (artefact,) = manifest.artefacts
+    paths = [lake.fetch(place + file.name, file.sha256) for file in artefact.files]
+    stored = pads.dataset([str(path) for path in paths], schema=STATISTICS, format="ipc")
+    difference = _find_difference(stored, pads.dataset(again), folder)
+    if difference is None and digest_rows(STATISTICS, [again.to_batches()]) != artefact.rows_sha256:
+        difference = "the same rows have another canonical digest"
+    if difference is not None:
+        text = f"recomputing gives another row: {difference}"
+        yield Finding(place + artefact.files[0].name, "differs", f"与重算不符: {difference}", text)
+
+
+def _find_difference(mine: pads.Dataset, again: pads.Dataset, folder: Path) -> str | None:
     """The first row that only one side has, in words; None where both have the same rows, as often."""
+    schema = mine.schema
     order = ", ".join(f'"{name}"' for name in schema.names)
     sides = []
-    for mine, other in (("stored", "computed"), ("computed", "stored")):
-        query = f"SELECT * FROM (SELECT * FROM {mine} EXCEPT ALL SELECT * FROM {other}) ORDER BY {order} LIMIT 1"
-        sides.append(engine.sql(query).to_arrow_table().to_pylist())
+    with closing(duckdb.connect(config={"temp_directory": str(folder / "duckdb"), "memory_limit": "1GB"})) as engine:
+        engine.register("stored", mine)
+        engine.register("computed", again)
+        for left, right in (("stored", "computed"), ("computed", "stored")):
+            query = f"SELECT * FROM (SELECT * FROM {left} EXCEPT ALL SELECT * FROM {right}) ORDER BY {order} LIMIT 1"
+            sides.append(engine.sql(query).to_arrow_table().to_pylist())
     stored, computed = sides
     if not stored and not computed:
         return None

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from exchange_formats.digests import digest_bytes
 from exchange_formats.keys import (
     CHECKPOINTS,
     checkpoint_key,
@@ -19,10 +20,12 @@ from exchange_formats.keys import (
 )
 from exchange_formats.manifests import Outcome, RunManifest, RunOutcome, StatisticsManifest, WarningManifest
 from exchange_formats.messages.checkpoints import CheckpointCommitted
-from gateway.verification.findings import Finding, Report, Witnessed, missing, unreadable
+from gateway.inspection_planning import InspectionPlan
+from gateway.verification.findings import Finding, Report, Witnessed, changed, missing, unreadable
 from gateway.verification.survey import Survey, find_missing
 
 _CHECKPOINT = re.compile(r"/checkpoint-([0-9a-f]{64})\.json$")
+_INSPECTIONS = re.compile(r"inspections/domain=[^/]+/task=[^/]+/plan-([0-9a-f]{64})\.json")
 _SENT = re.compile(r"checkpoints/.*/sent-[0-9a-f]{64}\.json$")
 T = TypeVar("T", bound=BaseModel)
 
@@ -72,6 +75,24 @@ def check_references(survey: Survey, report: Report) -> None:
                 report.add(tuple(find_missing(survey, prefix, manifest.statistics, placed.key)))
     for key in sorted(key for key in survey.keys if key.startswith("outcomes/")):
         report.add(tuple(_check_outcome(survey, key, report)))
+
+
+def check_inspections(survey: Survey, report: Report) -> None:
+    """The log of every drawn inspection list by its digest, and the run and records it was drawn from."""
+    for key in sorted(survey.keys):
+        if not (match := _INSPECTIONS.fullmatch(key)):
+            continue
+        data = survey.store.get_bytes(key)
+        if digest_bytes(data) != match[1]:
+            report.objects += 1
+            report.add([changed(key, digest_bytes(data), match[1])])
+            continue
+        plan = _read_document(survey, key, InspectionPlan, report)
+        if plan is not None:
+            report.add(tuple(find_missing(survey, domain_prefix(plan.domain), plan.run_sha256, key)))
+            for source, heads in plan.cut.items():
+                for head in heads:
+                    report.add(tuple(find_missing(survey, landing_prefix(*source.split("/")), head, key)))
 
 
 def _check_outcome(survey: Survey, key: str, report: Report) -> Iterator[Finding]:
