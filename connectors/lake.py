@@ -196,7 +196,6 @@ class Lake:
             PurgedError: rows that ``heads`` lead to were deleted by law since.
         """
         spec = choose_contract(self.contracts, dataset) if isinstance(dataset, str) else dataset
-        own = [pa.field(name, one.arrow_type) for name, one in spec.columns.items()]
         standing, chain = self._standing(department, spec.id, heads, as_purged=as_purged)
         parts = [one for one in standing if not one.rejects]
         files: list[_File] = []
@@ -206,11 +205,22 @@ class Lake:
             if sources is not None and not sources & copied and (found := self._open_compacted(compact, spec)):
                 files += found
                 copied |= sources
-        for one in parts:
-            if one.part.sha256 not in copied:
-                path, constants = self._read_as(spec, one.batch.contract, one.key, one.part)
-                files.append(_File(one.batch, path, constants))
-        return _open_dataset(pa.schema([*SYSTEM_FIELDS, *own, *LINEAGE_FIELDS]), files)
+        files += self._open_parts(spec, [one for one in parts if one.part.sha256 not in copied])
+        return _open_dataset(_records_schema(spec), files)
+
+    def parts(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> tuple[StoredFile, ...]:
+        """The parts that hold what ``records`` gives; nothing is fetched yet.
+
+        Raises:
+            PurgedError: rows that ``heads`` lead to were deleted by law since.
+        """
+        standing, _ = self._standing(department, dataset, heads, as_purged=False)
+        return tuple(one for one in standing if not one.rejects)
+
+    def open_parts(self, dataset: str, parts: Iterable[StoredFile]) -> pads.Dataset:
+        """The rows of some of a dataset's ``parts``, as ``records`` gives them."""
+        spec = choose_contract(self.contracts, dataset)
+        return _open_dataset(_records_schema(spec), self._open_parts(spec, parts))
 
     def rejects(self, department: str, dataset: str, heads: Iterable[str] | None = None) -> pads.Dataset:
         """All rejects of one dataset that are kept still, with the same lineage columns as ``records``."""
@@ -302,6 +312,13 @@ class Lake:
             )
         return files, chain
 
+    def _open_parts(self, spec: Dataset, parts: Iterable[StoredFile]) -> list[_File]:
+        files = []
+        for one in parts:
+            path, constants = self._read_as(spec, one.batch.contract, one.key, one.part)
+            files.append(_File(one.batch, path, constants))
+        return files
+
     def _open_compacted(self, compact: CompactManifest, spec: Dataset) -> list[_File]:
         """The files of a compaction; none of them where one cannot be had, for the batches hold the same rows."""
         prefix = compacted_prefix(compact.department, compact.dataset)
@@ -383,6 +400,11 @@ def _copied_parts(compact: CompactManifest, chain: DatasetChain, parts: Sequence
     batches = {one.batch_id for one in chain.batches if one.sha256 in set(compact.parents)}
     standing = {one.part.sha256 for one in parts if one.batch.batch_id in batches}
     return standing if standing == {source for file in compact.files for source in file.sources} else None
+
+
+def _records_schema(spec: Dataset) -> pa.Schema:
+    own = [pa.field(name, one.arrow_type) for name, one in spec.columns.items()]
+    return pa.schema([*SYSTEM_FIELDS, *own, *LINEAGE_FIELDS])
 
 
 def _open_dataset(schema: pa.Schema, files: Sequence[_File]) -> pads.Dataset:
