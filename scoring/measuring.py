@@ -67,8 +67,7 @@ def value_of(plan: Plan, measure: Measure, day_column: str = "event_on") -> Row:
 
 def _expression(template: str, **trees: Row) -> Row:
     """The one expression that ``template`` selects."""
-    selected: exp.Alias = fill(template, **trees).selects[0]
-    found: Row = selected.this
+    found: Row = fill(template, **trees).selects[0].this
     return found
 
 
