@@ -12,7 +12,7 @@ import pyarrow as pa
 from connectors.lake import Lake
 from connectors.parts import write_part
 from exchange_formats.digests import derive_id, digest_bytes
-from exchange_formats.keys import batch_prefix, landing_prefix, rejects_key
+from exchange_formats.keys import batch_prefix, domain_prefix, landing_prefix, rejects_key
 from exchange_formats.manifests import BatchManifest, Counts, RunManifest, Window
 from exchange_formats.periods import end_of_day
 from exchange_formats.rejects import REJECTS
@@ -40,8 +40,9 @@ SUBJECTS: list[dict[str, Any]] = [
 class Province:
     """Lands, scores, publishes and witnesses one domain; ``bus.sent`` is what consumers received."""
 
-    def __init__(self, folder: Path, store: Any = None) -> None:
+    def __init__(self, folder: Path, store: Any = None, model: Model = ENVIRONMENT) -> None:
         self.folder = folder
+        self.model = model
         self.store = store or MemoryStore()
         self.lake = Lake(self.store, folder / "cache")
         self.spool = folder / "spool"
@@ -91,9 +92,9 @@ class Province:
         self.lake.commit(folder, manifest)
         return manifest
 
-    def land_all(self, subjects: Sequence[Mapping[str, Any]] = SUBJECTS, model: Model = ENVIRONMENT) -> None:
+    def land_all(self, subjects: Sequence[Mapping[str, Any]] = SUBJECTS) -> None:
         """The first batch of every dataset of the model."""
-        for source, table in join_inputs(model, subjects).items():
+        for source, table in join_inputs(self.model, subjects).items():
             self.land(source, table, rejects=2 if source == PENALTIES else 0)
 
     def land_late(self, record_id: str = "late", code: str = "1205", day: date = JULY, **changes: Any) -> BatchManifest:
@@ -104,7 +105,7 @@ class Province:
     def score(self, as_of: date = JUNE, **options: Any) -> RunReference:
         """Evaluate the domain."""
         run = evaluate_domain(
-            DOMAIN, as_of=as_of, lake=self.lake, models=MODELS, spool=self.spool, now=lambda: NOW, **options
+            self.model.id, as_of=as_of, lake=self.lake, models=MODELS, spool=self.spool, now=lambda: NOW, **options
         )
         self.runs.append(run)
         return run
@@ -112,7 +113,7 @@ class Province:
     def publish(self, **options: Any) -> None:
         """Send what is unpublished."""
         publish_domain(
-            DOMAIN, lake=self.lake, open_publisher=self.bus.open, now=lambda: NOW, spool=self.spool, **options
+            self.model.id, lake=self.lake, open_publisher=self.bus.open, now=lambda: NOW, spool=self.spool, **options
         )
 
     def witness(self, day: date) -> None:
@@ -141,7 +142,7 @@ class Province:
 
     def manifest(self, number: int) -> RunManifest:
         """The manifest of one of the runs made."""
-        found = self.lake.manifest(f"scored/domain={DOMAIN}/", self.runs[number].manifest_sha256)
+        found = self.lake.manifest(domain_prefix(self.model.id), self.runs[number].manifest_sha256)
         assert isinstance(found, RunManifest)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from typer.testing import CliRunner
 from exchange_formats.digests import digest_bytes
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.keys import plan_key, receipt_key
-from exchange_formats.manifests import RunManifest
+from exchange_formats.manifests import RunManifest, StatisticsManifest
 from exchange_formats.publications import Plan
-from exchange_formats.results import ARTEFACTS
+from exchange_formats.results import ARTEFACTS, STATISTICS
 from exchange_formats.row_digests import digest_rows
 from gateway.evaluation import InProcess
 from gateway.purging import purge_expired, purge_record
@@ -28,7 +29,7 @@ from gateway.verification.replay import replay_run
 from scoring.resolution import SEMANTICS
 from tests.fakes import MemoryStore
 from tests.proof_samples import DOMAIN, JULY, JUNE, NOW, PENALTIES, SUBJECTS, Province
-from tests.scoring_cases import ENVIRONMENT, join_inputs, reference
+from tests.scoring_cases import ENVIRONMENT, MARKET, join_inputs, reference
 
 ARTICLE = "个人信息保护法 47"
 
@@ -138,6 +139,43 @@ def test_run_of_other_semantics_is_verified_by_digest_and_not_recomputed(provinc
     assert (said.semantics, found) == ("0", [])
     assert SEMANTICS != "0"
     assert said.rows == sum(one.rows for one in run.artefacts)
+
+
+def test_reference_statistics_are_recomputed_when_a_run_used_them(tmp_path: Path) -> None:
+    province = Province(tmp_path, model=MARKET)
+    filed = [
+        {"filed_on": date(2026, 5, day), "outcome": "substantiated", "closed_on": date(2026, 5, 29)} for day in (1, 2)
+    ]
+    trade = {"industry_code": "5211"}
+    province.land_all(
+        [{"public_credit": 800, "complaint": filed[: 1 + number % 2], "profile": trade} for number in range(25)]
+    )
+    run = province.score(JUNE)
+    assert province.manifest(0).statistics is not None
+    assert province.prove().verdict == "intact"
+    (key,) = province.keys(lambda key: key.startswith("statistics/") and key.endswith(".arrow"))
+    (old,) = province.keys(lambda key: key.startswith("statistics/") and "manifest-" in key)
+    made = StatisticsManifest.model_validate_json(province.store.objects[old])
+    path = tmp_path / "statistics.arrow"
+    path.write_bytes(province.store.objects[key])
+    rows = pads.dataset(path, format="ipc").to_table().to_pylist()
+    assert rows
+    rows[0]["value"] = rows[0]["value"] + 1
+    batch = pa.RecordBatch.from_pylist(rows, STATISTICS)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, STATISTICS) as writer:
+        writer.write_batch(batch)
+    data = path.read_bytes()
+    (artefact,) = made.artefacts
+    file = artefact.files[0].model_copy(update={"sha256": digest_bytes(data), "bytes": len(data)})
+    changed = artefact.model_copy(update={"files": (file,), "rows_sha256": digest_rows(STATISTICS, [[batch]])})
+    forged = made.model_copy(update={"artefacts": (changed,)})
+    province.store.objects[key] = data
+    del province.store.objects[old]
+    province.store.objects[old.replace(made.sha256, forged.sha256)] = forged.encode()
+    manifest = province.manifest(0).model_copy(update={"statistics": forged.sha256})
+    found = replay(province, manifest)
+    assert any(one.key == key and one.kind == "differs" and "value: expected" in one.en for one in found), found
+    assert any(run.run_id in one.key for one in found), "its run is another one by name, too"
 
 
 # purge
