@@ -123,6 +123,14 @@ class Plan:
         wanted = {self.resolved.source(counts) for counts in self.resolved.counts()}
         return tuple(sorted(source for source in wanted if self.inputs(source)))
 
+    @property
+    def judging(self) -> tuple[str, ...]:
+        """The sources whose records indicators and overrides judge by."""
+        statistics = [self.resolved.statistics[c.above].counts for c in self.claimants if c.above]
+        counted = [counts for claimant in self.claimants for counts in claimant.part.counts]
+        wanted = {self.resolved.source(counts) for counts in (*counted, *statistics)}
+        return tuple(source for source in self.sources if source in wanted)
+
     def inputs(self, source: str) -> tuple[str, ...]:
         """The inputs there are that ``source`` means: itself, or for ``*/dataset`` every department's."""
         return stands_for(source, self.available)

@@ -70,7 +70,10 @@ def claims(plan: Plan) -> exp.Query:
 
 
 def active(plan: Plan) -> exp.Query:
-    """Subjects with any record of the model's datasets within lookback: evidence enough not to be N (semantics §3)."""
+    """Subjects with any record within lookback of what the model judges: evidence enough not to be N (semantics §3).
+
+    What only warnings or measures read (a licence that ends soon) judges nobody, as little as a profile does.
+    """
     parts = [
         fill(
             "SELECT subject_ref FROM latest WHERE event_on BETWEEN $since AND $as_of",
@@ -80,7 +83,7 @@ def active(plan: Plan) -> exp.Query:
             ),
             as_of=day(plan.as_of),
         )
-        for source in plan.sources
+        for source in plan.judging
     ]
     whole = union(parts) if parts else fill("SELECT subject_ref FROM subjects WHERE FALSE")
     return fill("SELECT DISTINCT subject_ref FROM found", {"found": whole})

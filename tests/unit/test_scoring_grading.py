@@ -157,6 +157,11 @@ def test_subject_is_not_evaluated_when_only_its_profile_is_known(found: Outcome)
     assert (found.grade.grade, found.grade.computed_grade, found.score) == ("N", "N", None)
 
 
+@case(public_credit=None, licence=[{"decided_on": on("2026-01-01"), "valid_until": on("2026-07-15")}])
+def test_subject_is_not_evaluated_when_only_what_warnings_read_is_known(found: Outcome) -> None:
+    assert (found.grade.grade, found.score) == ("N", None)
+
+
 @case(public_credit=None, complaint=[complaint("2021-06-29")])
 def test_subject_is_not_evaluated_when_its_record_lies_outside_lookback(found: Outcome) -> None:
     assert (found.grade.grade, found.entries("record")) == ("N", Decimal(0))
