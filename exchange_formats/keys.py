@@ -176,9 +176,12 @@ def checkpoint_sent_key(day: date, sha256: str) -> str:
     return f"{CHECKPOINTS}date={day.isoformat()}/sent-{sha256}.json"
 
 
+INSPECTIONS = "inspections/"
+
+
 def inspection_task_prefix(domain: str, task: str) -> str:
     """Where the log of one inspection task lies."""
-    return f"inspections/domain={domain}/task={task}/"
+    return f"{INSPECTIONS}domain={domain}/task={task}/"
 
 
 def inspection_plan_key(domain: str, task: str, sha256: str) -> str:

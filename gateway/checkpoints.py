@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from connectors.lake import Lake
 from exchange_formats.errors import FatalError
-from exchange_formats.keys import CHECKPOINTS, checkpoint_key, checkpoint_sent_key
+from exchange_formats.keys import CHECKPOINTS, INSPECTIONS, checkpoint_key, checkpoint_sent_key
 from exchange_formats.messages.checkpoints import (
     CHECKPOINT_COMMITTED,
     CHECKPOINT_KEY,
@@ -28,6 +28,7 @@ from exchange_formats.messages.checkpoints import (
 from exchange_formats.messages.envelope import GATEWAY_SOURCE, OutgoingMessage, encode_event
 from exchange_formats.messages.registry import MESSAGES
 from exchange_formats.publications import Receipt
+from gateway.inspection_planning import InspectionPlan
 from gateway.locks import work_alone
 from gateway.outbox import Letter, send_once
 from gateway.publication import OpenPublisher
@@ -42,6 +43,9 @@ _CHAINS = (
     ),
 )
 _RECEIPT = re.compile(rf"published/domain=({_ID})/run=[0-9a-f]{{32}}/receipt\.json")
+_INSPECTION_LIST = re.compile(rf"{INSPECTIONS}domain=({_ID})/task=[^/]+/plan-([0-9a-f]{{64}})\.json")
+#: So many of a domain fit into the message; earlier ones were told by earlier checkpoints.
+_INSPECTION_LISTS = 20
 _ROOTS = ("landing/", "scored/", "statistics/", "warned/")
 _CHECKPOINT = re.compile(r"/checkpoint-[0-9a-f]{64}\.json$")
 
@@ -104,7 +108,23 @@ def read_chains(lake: Lake) -> tuple[Chain, ...]:
                 if match := pattern.fullmatch(key):
                     prefixes["/".join((root.rstrip("/"), *match.groups()[1:]))] = match[1]
     chains = [_read_chain(name, lake.heads(prefix)) for name, prefix in prefixes.items()]
-    return tuple(sorted([*chains, *_read_publications(lake)], key=lambda chain: chain.name))
+    others = (*_read_publications(lake), *_read_inspections(lake))
+    return tuple(sorted([*chains, *others], key=lambda chain: chain.name))
+
+
+def _read_inspections(lake: Lake) -> Iterator[Chain]:
+    """The newest inspection lists of each domain: who took one out of the lake could draw again until it pleases."""
+    drawn: dict[str, list[tuple[date, str]]] = {}
+    for key in lake.store.list_keys(INSPECTIONS):
+        if match := _INSPECTION_LIST.fullmatch(key):
+            try:
+                plan = InspectionPlan.model_validate_json(lake.store.get_bytes(key))
+            except ValidationError as error:
+                raise FatalError(f"抽查任务不可读 the inspection list cannot be read: {key}") from error
+            drawn.setdefault(match[1], []).append((plan.day, match[2]))
+    for domain, plans in drawn.items():
+        newest = sorted(plans)[-_INSPECTION_LISTS:]
+        yield Chain(name=f"inspections/{domain}", heads=tuple(sorted({digest for _, digest in newest})))
 
 
 def _read_publications(lake: Lake) -> Iterator[Chain]:

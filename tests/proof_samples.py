@@ -18,6 +18,7 @@ from exchange_formats.periods import end_of_day
 from exchange_formats.rejects import REJECTS
 from gateway.checkpoints import commit_checkpoint
 from gateway.evaluation import RunReference, evaluate_domain
+from gateway.inspection_planning import RosterEntry, draw_inspections
 from gateway.publication import publish_domain
 from gateway.verification.findings import Report
 from gateway.verification.proofs import Prover
@@ -116,15 +117,21 @@ class Province:
             self.model.id, lake=self.lake, open_publisher=self.bus.open, now=lambda: NOW, spool=self.spool, **options
         )
 
+    def draw(self) -> None:
+        """Draw an inspection list from the newest run."""
+        roster = [RosterEntry(number=number) for number in ("A1", "A2", "A3")]
+        draw_inspections(DOMAIN, "2026Q3-01", seed="a public seed", day=JUNE, inspectors=roster, lake=self.lake)
+
     def witness(self, day: date) -> None:
         """Write and send the day's checkpoint."""
         commit_checkpoint(day, lake=self.lake, open_publisher=self.bus.open, now=lambda: NOW, spool=self.spool)
 
     def live(self) -> None:
-        """Two days: two runs, two publications, two checkpoints."""
+        """Two days: two runs, two publications, two checkpoints, and one inspection list between them."""
         self.land_all()
         self.score(JUNE)
         self.publish()
+        self.draw()
         self.witness(JUNE)
         self.land_late()
         self.score(JULY)

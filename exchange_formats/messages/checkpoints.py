@@ -30,8 +30,11 @@ class Chain(Frozen):
     """The heads of one chain: the manifests that no other one names as a parent."""
 
     #: ``landing/<department>/<dataset>``, or a chain of a domain: ``scored/<domain>``, its ``statistics``, its log of
-    #: warnings (``warned``), its publications (``published``: the seal of the last receipt).
-    name: Annotated[str, Field(pattern=rf"^(landing/{_ID}/{_ID}|(scored|statistics|warned|published)/{_ID})$")]
+    #: warnings (``warned``), its publications (``published``: the seal of the last receipt), its inspection lists
+    #: (``inspections``: those of the last twenty tasks, each by its digest).
+    name: Annotated[
+        str, Field(pattern=rf"^(landing/{_ID}/{_ID}|(scored|statistics|warned|published|inspections)/{_ID})$")
+    ]
     heads: Annotated[tuple[Sha256, ...], Field(min_length=1, max_length=MAXIMUM_HEADS)]
 
 

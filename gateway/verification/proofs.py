@@ -13,6 +13,7 @@ from connectors.spool import Spool
 from exchange_formats.errors import ConfigurationError, FatalError
 from exchange_formats.keys import (
     CHECKPOINTS,
+    INSPECTIONS,
     domain_prefix,
     landing_prefix,
     manifest_digest,
@@ -40,7 +41,7 @@ from gateway.verification.survey import (
 )
 from gateway.verification.witnesses import check_checkpoints, check_inspections, check_references
 
-_EVERYTHING: Final = (*CHAIN_ROOTS, "rejected/", "published/", "outcomes/", "inspections/", CHECKPOINTS)
+_EVERYTHING: Final = (*CHAIN_ROOTS, "rejected/", "published/", "outcomes/", INSPECTIONS, CHECKPOINTS)
 #: What the commands print of an id is enough to ask for it.
 _SHORTEST_ID: Final = 8
 _HEX: Final = re.compile(r"[0-9a-f]+")
@@ -209,7 +210,7 @@ class Prover:
         """Everything that the runs of a domain use and lead to."""
         scored = survey_lake(self.lake.store, (domain_prefix(domain),))
         found = [domain_prefix(domain), statistics_prefix(domain), warned_prefix(domain), published_prefix(domain)]
-        found += [run_outcomes_prefix(domain), f"inspections/domain={domain}/", CHECKPOINTS]
+        found += [run_outcomes_prefix(domain), f"{INSPECTIONS}domain={domain}/", CHECKPOINTS]
         for one in scored.runs:
             if isinstance(one.manifest, RunManifest):
                 found += [domain_prefix(other) for other in one.manifest.evaluations]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from exchange_formats.digests import digest_bytes
 from exchange_formats.keys import (
     CHECKPOINTS,
+    INSPECTIONS,
     checkpoint_key,
     checkpoint_sent_key,
     domain_prefix,
@@ -25,7 +26,7 @@ from gateway.verification.findings import Finding, Report, Witnessed, changed, m
 from gateway.verification.survey import Survey, find_missing
 
 _CHECKPOINT = re.compile(r"/checkpoint-([0-9a-f]{64})\.json$")
-_INSPECTIONS = re.compile(r"inspections/domain=[^/]+/task=[^/]+/plan-([0-9a-f]{64})\.json")
+_INSPECTIONS = re.compile(rf"{INSPECTIONS}domain=[^/]+/task=[^/]+/plan-([0-9a-f]{{64}})\.json")
 _SENT = re.compile(r"checkpoints/.*/sent-[0-9a-f]{64}\.json$")
 T = TypeVar("T", bound=BaseModel)
 
@@ -129,11 +130,21 @@ def _check_heads(
     key = checkpoint_key(checkpoint.day, checkpoint.sha256)
     for chain in checkpoint.chains:
         root, _, domain = chain.name.partition("/")
-        if root != "published":
+        if root == "inspections":
+            yield from _check_lists(survey, domain, chain.heads, key)
+        elif root != "published":
             for head in chain.heads:
                 yield from find_missing(survey, prefix_of_chain(chain.name), head, key)
         elif domain in seals and not seals[domain].issuperset(chain.heads):
             yield missing(f"{published_prefix(domain)}…/receipt.json ({chain.heads[0][:12]}…)", key)
+
+
+def _check_lists(survey: Survey, domain: str, digests: Iterable[str], named_by: str) -> Iterator[Finding]:
+    prefix = f"{INSPECTIONS}domain={domain}/"
+    if prefix.startswith(survey.prefixes):
+        for digest in digests:
+            if not any(key.startswith(prefix) and key.endswith(f"/plan-{digest}.json") for key in survey.keys):
+                yield missing(f"{prefix}…/plan-{digest}.json", named_by)
 
 
 def prefix_of_chain(name: str) -> str:

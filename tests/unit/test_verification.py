@@ -63,7 +63,17 @@ def test_everything_is_intact_when_nobody_touched_it(province: Province) -> None
 def test_every_kind_of_object_is_attacked(province: Province) -> None:
     kinds = ("part-", "rejects.arrow", "landing/manifest-", "grades.arrow", "evidence.arrow", "model.json")
     found = evidence(province)
-    for kind in (*kinds, "warnings.arrow", "plan.json", "receipt.json", "checkpoint-", "measures.arrow"):
+    for kind in (
+        *kinds,
+        "warned/events.arrow",
+        "warned/manifest-",
+        "inspections/plan-",
+        "warnings.arrow",
+        "plan.json",
+        "receipt.json",
+        "checkpoint-",
+        "measures.arrow",
+    ):
         root, _, name = kind.rpartition("/")
         assert any(name in key and key.startswith(root) for key in found), kind
 
