@@ -12,7 +12,7 @@ from scoring.grammar import Counts
 from scoring.measuring import columns_of
 from scoring.model import Indicator, Override
 from scoring.resolution import ResolvedModel
-from scoring.warning_tables import WarningRule
+from scoring.warning_tables import WarningRule, name_statistic
 
 Part = Literal["public_credit", "reported", "indicators", "overrides", "warnings", "measures", "subjects"]
 #: What the platform's result is read for.
@@ -111,7 +111,11 @@ def _read_part(resolved: ResolvedModel, name: str, one: Indicator | Override) ->
 
 
 def _read_rule(resolved: ResolvedModel, rule: WarningRule) -> Iterator[Reading]:
-    if rule.counted:
+    if rule.above:
+        statistic = resolved.statistics[name_statistic(rule.above)]
+        also = (*columns_of(resolved.source(statistic.counts), statistic.measure), *filter(None, [statistic.day]))
+        yield _build(resolved, statistic.counts, "warnings", rule.id, rule.title, rule.title_en, (), also)
+    elif rule.counted:
         yield _build(resolved, rule.counted, "warnings", rule.id, rule.title, rule.title_en, (), rule.columns)
     else:
         yield Reading("warnings", rule.id, rule.title, rule.title_en)

@@ -13,7 +13,14 @@ import pyarrow as pa
 from exchange_formats.digests import derive_id, derive_uuid, digest_bytes
 from exchange_formats.manifests import Counts
 from exchange_formats.messages.checkpoints import Chain, CheckpointCommitted, build_checkpoint
-from exchange_formats.messages.feedback import BatchPointer, FeedbackReported, ReasonCount, RejectedRow
+from exchange_formats.messages.feedback import (
+    BatchPointer,
+    FeedbackAwaited,
+    FeedbackReported,
+    ReasonCount,
+    RejectedRow,
+    WaitingDomain,
+)
 from exchange_formats.messages.grades import (
     GradeResult,
     GradesEvaluated,
@@ -289,6 +296,18 @@ def record_corrected() -> RecordCorrected:
         manifest_sha256=_MANIFEST,
         sequence=43,
         changes=(ValueChange(column="fine_yuan", before="800000.00", after="80000.00"),),
+    )
+
+
+def feedback_awaited() -> FeedbackAwaited:
+    """Penalties that have not come for four days."""
+    return FeedbackAwaited(
+        participant=DEPARTMENT,
+        dataset="penalty",
+        current_until=_AS_OF,
+        cycle_hours=24,
+        stale_after_cycles=3,
+        domains=(WaitingDomain(domain=DOMAIN, level="blue", required=True),),
     )
 
 

@@ -5,15 +5,17 @@ Rows are bounded; every reason shows some. Values are masked when they are rejec
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from exchange_formats.datasets import Identifier
 from exchange_formats.manifests import Count, Counts, Sha256
-from exchange_formats.messages.texts import Contract, Frozen, MessageData, Text
+from exchange_formats.messages.texts import Contract, Frozen, Level, MessageData, Text
 
 FEEDBACK_REPORTED: Final = "cn.credit.feedback.reported.v1"
+FEEDBACK_AWAITED: Final = "cn.credit.feedback.awaited.v1"
 #: Rows shown of one batch, and of one reason, at most; all of them are in the gateway's rejects.
 MAXIMUM_ROWS: Final = 200
 ROWS_PER_REASON: Final = 20
@@ -84,6 +86,28 @@ class FeedbackReported(MessageData):
         if self.omitted != self.counts.rejected - sum(one.shown for one in self.reasons):
             raise ValueError("omitted is not what is rejected and not shown")
         return self
+
+
+class WaitingDomain(Frozen):
+    """A domain that reads the data; ``level``: how its warnings table ranks stale data."""
+
+    domain: Identifier
+    level: Level
+    #: Without it the domain is not evaluated anew, and its standing grades are stale.
+    required: bool
+
+
+class FeedbackAwaited(MessageData):
+    """Data of ``participant`` that is overdue: told once to its owner, and over when new data comes."""
+
+    participant: Identifier
+    dataset: Identifier
+    #: Up to the end of this day the data is known to be complete.
+    current_until: date
+    #: Hours between two pulls by the participant's own schedule, and after how many such cycles data is stale.
+    cycle_hours: Annotated[int, Field(ge=1)]
+    stale_after_cycles: Annotated[int, Field(ge=1)]
+    domains: Annotated[tuple[WaitingDomain, ...], Field(min_length=1)]
 
 
 def feedback_key(participant: str) -> str:

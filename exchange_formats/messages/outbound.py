@@ -7,7 +7,7 @@ from typing import Final
 from exchange_formats.messages import examples
 from exchange_formats.messages.checkpoints import CHECKPOINT_COMMITTED, CHECKPOINT_KEY, CheckpointCommitted
 from exchange_formats.messages.envelope import ARROW_STREAM
-from exchange_formats.messages.feedback import FEEDBACK_REPORTED, FeedbackReported
+from exchange_formats.messages.feedback import FEEDBACK_AWAITED, FEEDBACK_REPORTED, FeedbackAwaited, FeedbackReported
 from exchange_formats.messages.grades import EVALUATED, WITHDRAWN, GradesEvaluated, GradesWithdrawn
 from exchange_formats.messages.records import RECORD_CORRECTED, RECORD_WITHDRAWN, RecordCorrected, RecordWithdrawn
 from exchange_formats.messages.snapshots import MAXIMUM_BYTES, SNAPSHOT_TAKEN, SnapshotAttributes
@@ -263,6 +263,20 @@ OUTBOUND: Final = (
         example=examples.feedback_reported,
         subject="{participant}/{batch_id}",
         priority=3,
+    ),
+    MessageSpec(
+        type=FEEDBACK_AWAITED,
+        direction="outbound",
+        key="feedback.{participant}",
+        data=FeedbackAwaited,
+        source=_GATEWAY,
+        title="数据逾期未更新",
+        title_en="feedback awaited",
+        description="参与方的一个目录项超过若干个更新周期未更新,告知数据归属部门及受影响的行业领域。",
+        description_en="A dataset brought nothing for several of its cycles: told to its owner, with who waits for it.",
+        example=examples.feedback_awaited,
+        subject="{participant}/{dataset}",
+        priority=1,
     ),
     MessageSpec(
         type=CHECKPOINT_COMMITTED,

@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from gateway.airflow.department_dags import default_arguments
 from gateway.airflow.guides import describe_housekeeping
-from gateway.airflow.housekeeping_tasks import compact, purge
+from gateway.airflow.housekeeping_tasks import compact, purge, remind
 from gateway.airflow.names import GATEWAY_TEAM, HOUSEKEEPING, KIND_GATEWAY, STAGE_PURGE, STAGE_WITNESS, TIMEZONE
 from gateway.airflow.tasks import commit_heads
 
@@ -29,5 +29,6 @@ def build_housekeeping_dag() -> DAG:
     )
     with dag:
         # A purge is a link of its chain: the checkpoint behind it tells the witness of it the same day.
+        remind()
         purge() >> compact() >> commit_heads.override(trigger_rule="all_done")()
     return dag

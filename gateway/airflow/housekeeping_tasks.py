@@ -1,4 +1,4 @@
-"""The tasks that keep house in the lake: delete what the law wants gone, copy small batches together."""
+"""The tasks that keep house: delete what the law wants gone, copy small batches together, ask for overdue data."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ def purge() -> Reference:
         "manifests": [one.manifest_sha256 for one in report.purges],
         "finished": report.finished,
     }
+
+
+@task(task_id="remind", multiple_outputs=False)
+def remind() -> Reference:
+    """Tell the owners of datasets that brought nothing for several of their cycles."""
+    from gateway.reminders import remind_owners
+    from gateway.workplace import open_workplace
+
+    with as_airflow_sees_it():
+        workplace = open_workplace(resolve_connection)
+        done = remind_owners(
+            lake=workplace.lake,
+            departments=workplace.departments,
+            models=workplace.models,
+            open_publisher=workplace.open_serving_publisher,
+            now=lambda: datetime.now(UTC),
+        )
+    for source in done.overdue:
+        log.warning("%s: 逾期未更新 overdue", source)
+    return {"overdue": list(done.overdue), "told": done.told}
 
 
 @task(task_id="compact", multiple_outputs=False, trigger_rule="all_done")

@@ -36,6 +36,7 @@ _MODULES: Mapping[str, str] = MappingProxyType(
         "consume": "consume",
         "feedback": "feedback",
         "notices": "feedback",
+        "remind": "feedback",
         "checkpoint": "checkpoint",
         "purge": "purge",
         "verify": "verify",

@@ -1,4 +1,4 @@
-"""``xinqiao feedback`` and ``xinqiao notices``: what the gateway tells of what departments sent."""
+"""``xinqiao feedback``, ``notices`` and ``remind``: what the gateway tells of what departments sent, or did not."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from gateway.collection import require_dataset
 from gateway.feedback import report_batches
 from gateway.record_notices import send_notices
+from gateway.reminders import remind_owners
 from gateway.workplace import Workplace, open_workplace
 
 _DEPARTMENT = Annotated[str, typer.Argument(help="部门或平台 / participant id")]
@@ -58,6 +59,25 @@ def notices(department: _DEPARTMENT, dataset: _DATASETS = None, as_json: _JSON =
         console.print(
             f"{department}/{one.dataset}: 撤回 withdrawn {one.withdrawn} · 更正 corrected {one.corrected}{first}"
         )
+
+
+def remind(as_json: _JSON = False) -> None:
+    """告知数据归属部门哪些目录项逾期未更新, 每次逾期一次 / tell owners of datasets that are overdue, once a silence."""
+    workplace = open_workplace()
+    result = remind_owners(
+        lake=workplace.lake,
+        departments=workplace.departments,
+        models=workplace.models,
+        open_publisher=workplace.open_serving_publisher,
+        now=lambda: datetime.now(UTC),
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(result), ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for source in result.overdue:
+        console.print(f"{source}: 逾期未更新 overdue")
+    console.print(f"逾期 overdue {len(result.overdue)} · 本次告知 told now {result.told}")
 
 
 def _choose(workplace: Workplace, department: str, wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def test_heads_are_witnessed_once_a_day_when_the_gateway_keeps_house() -> None:
     for said in (dag.schedule.expression, "xinqiao checkpoint", "Clear"):
         assert said in (dag.doc_md or "")
     tasks = serialise(dag)
-    assert set(tasks) == {"purge", "compact", "checkpoint"}
+    assert set(tasks) == {"purge", "compact", "checkpoint", "remind"}
     assert all(task["has_retry_policy"] for task in tasks.values())
 
 
