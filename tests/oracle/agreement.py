@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from exchange_formats.results import OWN_PUBLIC_CREDIT, OWN_PUBLIC_CREDIT_SCHEMA
 from scoring.engine import evaluate
 from scoring.evaluations import Evaluation
 from scoring.library import load_models
+from scoring.model import Model
 from scoring.plan import dataset_of
 from scoring.resolution import ResolvedModel, resolve
 from scoring.statistics import compute_statistics
@@ -29,7 +31,10 @@ from tests.oracle.evaluation import Oracle
 from tests.oracle.population import Population
 from tests.oracle.province import DAYS, Province, build_province
 from tests.oracle.records import Day
+from tests.oracle.workshop import build_workshop_models
 
+#: The domain whose department the workshop's models take.
+WORKSHOP: Final = "enterprise_credit_risk"
 #: Subjects of one province: enough for one engine run to be worth its start.
 BATCH: Final = 2_000
 
@@ -77,32 +82,43 @@ class Agreement:
         )
 
 
+@cache
+def contenders() -> Mapping[str, Model | None]:
+    """What is compared, by name: every domain's model in force (None), and the workshop's models."""
+    models = load_models()
+    workshop = build_workshop_models(models.by_id[WORKSHOP])
+    return {**dict.fromkeys(sorted(models.by_id)), **{model.id: model for model in workshop}}
+
+
 def compare_all(
-    subjects: int, domains: Iterable[str] = (), *, seed: int = 0, jobs: int = 1
+    subjects: int, names: Iterable[str] = (), *, seed: int = 0, jobs: int = 1
 ) -> Iterator[tuple[str, Agreement]]:
-    """Every domain's agreement over its share of at least ``subjects`` together, by ``jobs`` processes."""
-    chosen = sorted(domains) or sorted(load_models().by_id)
-    share = -(-subjects // len(chosen))
+    """Every contender's agreement, by ``jobs`` processes; the domains together have at least ``subjects``."""
+    named = list(names)
+    chosen = named or list(contenders())
+    share = -(-subjects // (len(named) or len(load_models().by_id)))
     if jobs == 1:
-        for place, domain in enumerate(chosen):
-            yield domain, compare_domain(domain, share, place, seed)
+        for name in chosen:
+            yield name, compare_one(name, share, seed)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(compare_domain, domain, share, place, seed) for place, domain in enumerate(chosen)]
-        for domain, task in zip(chosen, tasks, strict=True):
-            yield domain, task.result()
+        tasks = [pool.submit(compare_one, name, share, seed) for name in chosen]
+        for name, task in zip(chosen, tasks, strict=True):
+            yield name, task.result()
 
 
-def compare_domain(domain: str, subjects: int, place: int, seed: int) -> Agreement:
-    """Provinces of one domain until there were ``subjects``, each on another day; ``place`` says on which first."""
+def compare_one(name: str, subjects: int, seed: int) -> Agreement:
+    """Provinces of one contender until there were ``subjects``, each on another day."""
     models = load_models()
+    model = contenders()[name]
+    first = list(contenders()).index(name)
     whole = Agreement()
     number = 0
     while whole.subjects < subjects:
         # Not everybody generated is scored: some are of another type, some have left.
         size = min(BATCH, (subjects - whole.subjects) * 8 // 5 + 20)
-        day = DAYS[(place + number) % len(DAYS)]
-        resolved = resolve(models.in_force(domain, day), day, models.tables)
+        day = DAYS[(first + number) % len(DAYS)]
+        resolved = resolve(model or models.in_force(name, day), day, models.tables)
         whole.add(compare_province(resolved, day, size, f"{seed}.{number}"))
         number += 1
     return whole

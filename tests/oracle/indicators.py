@@ -62,7 +62,7 @@ class Scorer:
     def claimed(self, part: Indicator | Override, records: list[Record], *, adverse: bool) -> list[Claim]:
         """What ``part`` claims, by event day and record id."""
         found = []
-        for record in sorted(records, key=lambda one: (one.event, one.id)):
+        for record in sorted(records, key=lambda one: (one.event, one.id, one.source)):
             if counts := self.claims(part, record):
                 found.append(Claim(record, counts, exclusion(record, counts, self.day, adverse=adverse)))
         return found

@@ -159,6 +159,7 @@ class _Builder:
         self.resolved = resolved
         self.random = random
         self.edges = Edges(resolved, as_of, random)
+        self.refs: list[str] = []
         self.inputs: dict[str, list[dict[str, Any]]] = {one: [] for source in resolved.inputs for one in _meant(source)}
         if resolved.public_credit and random.random() < 0.7:
             self.inputs[OWN_PUBLIC_CREDIT] = []
@@ -188,10 +189,11 @@ class _Builder:
         prefix = random.choice(_PREFIXES[kind])
         city = random.choice(("3301", "3302", "3311", "3300", "1101"))
         ref = f"{prefix}{number:040d}" if prefix.startswith("np") else f"{prefix}{city}{number:011d}X"
+        self.refs.append(ref)
         for place, source in enumerate(model.subjects_sources):
-            if random.random() < (0.97 if len(model.subjects_sources) == 1 else 0.7):
+            for again in range(random.choices((0, 1, 2), (3, 94, 3) if place == 0 else (40, 57, 3))[0]):
                 status = random.choice(("active", "active", "active", "cancelled"))
-                self._add_record(source, ref, f"{number}-p{place}", {"status": status})
+                self._add_record(source, ref, f"{number}-p{place}{again}", {"status": status})
         self._add_public_credit(ref, number)
         self._add_reported(ref, number)
         previous: date | None = None
@@ -269,17 +271,21 @@ class _Builder:
         event: date | None = None
         times = random.choices((1, 2, 3), (85, 11, 4))[0]
         kept: Mapping[str, Any] = {}
+        owner = ref
         for version in range(times):
+            # A correction of whom it is about; of the rest each names its subject in its key.
+            if version and not source.endswith(_APART) and random.random() < 0.2:
+                owner = random.choice(self.refs[-20:])
             if version == 0 or random.random() < 0.7:  # else an identical repeat
-                kept = self._fill(dataset, ref, given)
+                kept = self._fill(dataset, owner, given)
             event = kept.get(dataset.event_on) or event
             self.inputs[source].append(
                 dict(kept)
                 | {
                     "record_id": f"{dataset.id}-{name}",
-                    "subject_ref": ref,
+                    "subject_ref": owner,
                     "source_updated_at": random.choice(_UPDATES),
-                    "row": random.choice((1, 1, 2)),
+                    "row": len(self.inputs[source]) if source.endswith("/profile") else random.choice((1, 1, 2)),
                     "batch_id": f"batch-{version}",
                     "chain_sequence": random.choice((1, 1, 2)),
                 }

@@ -120,7 +120,7 @@ def exclusion(record: Record, counts: Counts, day: Day, *, adverse: bool) -> str
         return why
     if day.passed(record.state("repaired")):
         return "repaired"
-    if record.is_penalty() and not covers(record.event, _publicity_months(record, day), day.as_of):
+    if record.is_penalty() and not _is_published(record, day):
         return "publicity_ended"
     months = counts.lookback or day.resolved.model.lookback
     if not covers(record.event, min(months, FIVE_YEARS) if adverse else months, day.as_of):
@@ -148,8 +148,12 @@ def _not_final(record: Record, day: Day) -> str | None:
     return None if day.passed(final) else "not_final"
 
 
-def _publicity_months(record: Record, day: Day) -> int:
-    return day.resolved.decree.tiers[severity(record, day).tier].months
+def _is_published(record: Record, day: Day) -> bool:
+    """Whether its tier's period has not ended, by the decree of its dataset (by default the national one)."""
+    decree = day.resolved.decrees.get(record.source, day.resolved.decree)
+    published = record.row.get(decree.counted_from) if decree.counted_from else None
+    months = decree.tiers[severity(record, day).tier].months
+    return day.as_of <= add_months(published or record.event, months)
 
 
 def decay_factor(event: date, day: Day) -> Decimal:

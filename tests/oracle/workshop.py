@@ -19,6 +19,7 @@ def build_workshop_models(model: Model) -> tuple[Model, ...]:
         "dimensions": {"public_credit": public} | judged,
         "overrides": _overrides(),
         "statistics": _statistics(),
+        "publicity_of": {"penalty": "market_regulation"},
     }
     schemes = every | {"id": f"{model.id}_schemes", "native": _native(), "reported": _reported()}
     alone = every | {
