@@ -42,8 +42,8 @@ def build_public_credit_dag(models: Sequence[Model], broken: Mapping[str, Sequen
         @task_group(group_id="evaluation")
         def evaluate(domain: str) -> None:
             """One subject type; none waits for another."""
-            scored = score.override(map_index_template=_DOMAIN)(domain)
-            scored >> publish.override(map_index_template=_DOMAIN)(domain)
+            scored = score.override(map_index_template=_DOMAIN)(domain=domain)
+            scored >> publish.override(map_index_template=_DOMAIN)(domain=domain)
 
         evaluate.expand(domain=[model.id for model in models])
         for domain, problems in broken.items():

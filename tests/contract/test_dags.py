@@ -254,6 +254,8 @@ def test_public_credit_is_mapped_over_the_five_subject_types_when_serialised() -
     assert group._expand_input.value == {"domain": PUBLIC}  # type: ignore[attr-defined]
     tasks = serialise(dag)
     assert tasks["evaluation.score"]["downstream_task_ids"] == ["evaluation.publish"]
+    # By keyword, or the name of each mapped task could not be rendered.
+    assert all("domain" in task["op_kwargs"] and not task["op_args"] for task in tasks.values())
     assert tasks["evaluation.publish"]["trigger_rule"] == "all_done"
     assert all(task["has_retry_policy"] for task in tasks.values())
 
