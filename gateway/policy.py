@@ -126,7 +126,7 @@ class _Writer:
         yield from self._decay()
 
     def _indicator(self, name: str, indicator: Indicator) -> tuple[str, ...]:
-        missing = "(数据尚未归集)" if not indicator.counts else ""
+        missing = f"(数据尚未归集:{indicator.needs})" if indicator.needs else ""
         return name, indicator.title + missing, _worth(indicator), "、".join(indicator.basis) + _mark(indicator.status)
 
     def _decay(self) -> Iterator[str]:
@@ -151,6 +151,28 @@ class _Writer:
             f"等级名称依浙发改信用〔2019〕313号;分数线{_mark(self.resolved.bands.status) or '依本制度'}。"
             "没有公共信用评价结果、回溯期内也没有任何记录的,不评级(N)。"
         )
+        yield from self._native()
+        yield from self._reported()
+
+    def _native(self) -> Iterator[str]:
+        if native := self.model.native:
+            yield ""
+            basis = f"({'、'.join(native.basis)}){_mark(native.status)}"
+            yield f"同时保留{native.scheme}{basis},满分 {show_plain(native.total)} 分:"
+            yield ""
+            rows = ((band.grade, _range(band.from_, band.below)) for band in native.bands)
+            yield from table(("等级", "分数"), rows)
+
+    def _reported(self) -> Iterator[str]:
+        if reported := self.model.reported:
+            yield ""
+            yield (
+                f"主管部门自行评定并报送等级的({reported.not_older_than} 个月内有效),"
+                "以报送的等级为准,按下表对应,不重算得分:"
+            )
+            yield ""
+            rows = self.resolved.crosswalk.grades.items() if self.resolved.crosswalk else ()
+            yield from table(("部门等级", "统一等级"), rows)
 
     def overrides(self) -> Iterator[str]:
         if not self.model.overrides:
@@ -218,7 +240,8 @@ def _worth(indicator: Indicator) -> str:
         return f"按处罚种类和金额扣分{cap}"
     if worth.map:
         return "、".join(f"{code} {sign} {show_plain(points)} 分" for code, points in worth.map.items()) + cap
-    return f"按区间{sign}分{cap}"
+    bins = ";".join(f"达到 {show_plain(one.from_)} {sign} {show_plain(one.points)} 分" for one in worth.bins or ())
+    return bins + cap
 
 
 def _range(low: Decimal, high: Decimal | None) -> str:

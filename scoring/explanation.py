@@ -79,11 +79,17 @@ class _Speaker:
         name = f" {grade.subject_name}" if grade.subject_name else ""
         kind = f" · {words.individual_business}" if grade.individual_business else ""
         yield f"{words.subject} {grade.subject_ref}{name} · {self._city()}{kind}"
-        score = words.no_score if grade.score is None else f"{words.score} {grade.score} / 1000"
+        score = self._score()
         computed = (
             f" ({words.computed.format(grade=grade.computed_grade)})" if grade.computed_grade != grade.grade else ""
         )
-        yield f"{grade.grade} {words.grades[grade.grade]}{computed} · {score}"
+        native = f" · {grade.native_scheme}: {grade.native_grade}" if grade.native_grade else ""
+        yield f"{grade.grade} {words.grades[grade.grade]}{computed}{native} · {score}"
+
+    def _score(self) -> str:
+        if self.grade.origin == "reported":
+            return self.words.reported
+        return self.words.no_score if self.grade.score is None else f"{self.words.score} {self.grade.score} / 1000"
 
     def composition(self) -> Iterator[str]:
         if self.grade.score is None:
@@ -190,15 +196,20 @@ class _Speaker:
 
     def _indicator(self, name: str, rows: Sequence[EvidenceFinding]) -> Iterator[str]:
         counted = [row for row in rows if row.entry == "record" and row.excluded is None]
-        if not counted:
+        measured = [row for row in rows if row.entry == "_measure"]
+        if not counted and not measured:
             return
         indicator: Indicator = self.resolved.model.indicators[name]
         total = sum((row.points for row in rows), Decimal(0))
         basis = f"{self._basis(indicator.basis)} {self._mark(indicator.status)}".rstrip()
-        count = self.words.counted.format(n=len(counted))
+        count = self.words.counted.format(n=len(counted)) if counted else self.words.compared
         yield f"    {_signed(total)} {name} {self._say(indicator)}: {count}; {basis}"
         for row in counted:
-            yield f"      {_signed(row.points)} = {self._product(row)} · {self._record(row)}"
+            worth = f"{_signed(row.points)} = {self._product(row)} · " if not measured else ""
+            yield f"      {worth}{self._record(row)}"
+        for row in measured:
+            value = show_plain(row.value or Decimal(0))
+            yield f"      {_signed(row.points)} · {self.words.measured.format(value=value)}"
         yield from (f"      {_signed(row.points)} {self.words.cap}" for row in rows if row.entry == "_cap")
 
     def _product(self, row: EvidenceFinding) -> str:

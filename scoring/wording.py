@@ -28,7 +28,10 @@ class Words:
     public: str
     own_public: str
     neutral: str
+    reported: str
     counted: str
+    compared: str
+    measured: str
     basis: str
     assumption: str
     repeat: str
@@ -80,7 +83,10 @@ _ZH: Final = Words(
     public="公共信用评价 {score} 分 × {weight}, 省公共信用信息平台 {day} 评价",
     own_public="公共信用评价 {score} 分 × {weight}, 平台没有周期内的结果, 按本系统 {day} 的评价",
     neutral="没有周期内的公共信用评价, 按中性值 {score} 分 × {weight}",
+    reported="等级由部门按自有办法评定后报送, 得分不在本系统计算",
     counted="计入 {n} 条",
+    compared="与同行业比较",
+    measured="实测值 {value}",
     basis="依据: {basis}",
     assumption="[假设]",
     repeat="重复",
@@ -142,7 +148,10 @@ _EN: Final = Words(
     public="public credit {score} × {weight}, evaluated by the provincial platform on {day}",
     own_public="public credit {score} × {weight}: the platform has none within its cycle; our own evaluation of {day}",
     neutral="no public-credit result within its cycle: the neutral {score} × {weight}",
+    reported="the grade is the department's own, as reported; its score is not computed here",
     counted="{n} counted",
+    compared="compared with the trade",
+    measured="measured {value}",
     basis="basis: {basis}",
     assumption="[assumption]",
     repeat="repeat",
