@@ -15,9 +15,10 @@ from datetime import datetime
 from connectors.department import Department
 from connectors.lake import Lake
 from exchange_formats.errors import SkippableError
-from exchange_formats.keys import outcomes_prefix, receipt_key
-from exchange_formats.manifests import Counts, Outcome, RunManifest
+from exchange_formats.keys import receipt_key
+from exchange_formats.manifests import Counts, Outcome, RunManifest, RunOutcome
 from exchange_formats.publications import Receipt
+from gateway.outcomes import read_outcomes, read_standing_outcome
 from gateway.runs import newest_run
 from scoring.model import Model
 
@@ -63,6 +64,12 @@ def read_evaluations(lake: Lake, models: Iterable[Model]) -> list[EvaluationFigu
     return found
 
 
+def read_stale(lake: Lake, domains: Iterable[str]) -> list[RunOutcome]:
+    """The domains whose standing grades are stale, for a required input is missing or stale (semantics §8)."""
+    standing = (read_standing_outcome(lake, domain) for domain in domains)
+    return [outcome for outcome in standing if outcome is not None and outcome.result == "withheld"]
+
+
 def _read_collection(lake: Lake, department: Department, since: datetime) -> CollectionFigures:
     newest = _newest_outcomes(lake, department, since)
     counts: Counter[str] = Counter()
@@ -88,10 +95,7 @@ def _read_collection(lake: Lake, department: Department, since: datetime) -> Col
 def _newest_outcomes(lake: Lake, department: Department, since: datetime) -> dict[str, Outcome]:
     newest: dict[str, Outcome] = {}
     for dataset in department.datasets:
-        for key in lake.store.list_keys(outcomes_prefix(department.id, dataset)):
-            outcome = Outcome.model_validate_json(lake.store.get_bytes(key))
-            if outcome.finished_at >= since and (
-                dataset not in newest or outcome.finished_at > newest[dataset].finished_at
-            ):
-                newest[dataset] = outcome
+        finished = [one for one in read_outcomes(lake, department.id, dataset) if one.finished_at >= since]
+        if finished:
+            newest[dataset] = max(finished, key=lambda one: one.finished_at)
     return newest

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from exchange_formats.manifests import RunOutcome
 from gateway.cli.terminal import open_console
+from gateway.stack.environment import load_environment
 from gateway.stack.lifecycle import Stack
 from gateway.stack.model import Component, StackReport, State
 from gateway.stack.progress import show_progress
@@ -52,11 +54,36 @@ def down() -> None:
 
 
 def status(as_json: _JSON = False) -> None:
-    """本地环境的状态;有组件未就绪则退出码为 1 / how the local stack is; exit 1 unless all that runs is ready."""
+    """本地环境的状态;有组件未就绪则退出码为 1 / how the local stack is; exit 1 unless all that runs is ready.
+
+    陈旧: 领域缺少必需数据, 没有新的评价 / stale: a domain lacks required data, so there is no new evaluation.
+    """
     outcome = Stack().status()
-    _print(outcome, as_json=as_json)
+    stale = _read_stale(outcome)
+    if as_json:
+        document = asdict(outcome) | {"stale": [one.model_dump(mode="json") for one in stale]}
+        typer.echo(json.dumps(document, default=str, ensure_ascii=False))
+    else:
+        _print(outcome, as_json=False)
+        for one in stale:
+            lacking = ", ".join(f"{entry.source} ({entry.current_until or '–'})" for entry in one.lacking)
+            open_console().print(
+                f"[yellow]陈旧 stale[/]  {one.domain}  自 since {one.as_of}: {lacking}", soft_wrap=True
+            )
     if not outcome.ready:
         raise typer.Exit(1)
+
+
+def _read_stale(outcome: StackReport) -> list[RunOutcome]:
+    """Nothing where the store does not run: then nobody can tell."""
+    from gateway.figures import read_stale
+    from gateway.workplace import open_workplace
+
+    if not any(row.component is Component.S3 and row.state is State.READY for row in outcome.components):
+        return []
+    load_environment()
+    workplace = open_workplace()
+    return read_stale(workplace.lake, sorted(workplace.models.by_id))
 
 
 def _print(outcome: StackReport, *, as_json: bool) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.lake import Lake
 from exchange_formats.errors import SkippableError
@@ -15,11 +18,13 @@ from exchange_formats.keys import domain_prefix
 from exchange_formats.manifests import RunManifest
 from exchange_formats.periods import add_months
 from gateway.artefacts import open_artefact
+from gateway.cli import app
 from gateway.cuts import open_inputs, read_runs, resolve_cut
 from gateway.evaluation import evaluate_domain
 from gateway.evaluation_attempts import WithheldError
 from gateway.outcomes import read_run_outcomes, read_standing_outcome
 from gateway.runs import newest_run
+from gateway.stack.model import Component, ComponentStatus, StackReport, State
 from scoring.library import Models
 from scoring.resolution import resolve
 from tests.fakes import MemoryStore
@@ -162,6 +167,25 @@ def test_grades_are_stale_and_no_run_is_made_when_a_required_input_is(lake: Lake
         (PENALTY, True, date(2026, 6, 30))
     ]
     assert newest_run(lake, DOMAIN).as_of == date(2026, 7, 3)
+
+
+def test_status_names_the_domain_and_what_it_lacks_when_its_grades_are_stale(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = limit(required={"penalty": 3})
+    land_all(lake)
+    with pytest.raises(WithheldError):
+        evaluate_domain(DOMAIN, as_of=date(2026, 7, 4), lake=lake, models=models)
+    store = ComponentStatus(Component.S3, State.READY, "http://127.0.0.1:1", 7, "")
+    report = StackReport(lake.cache, (store,), ())
+    monkeypatch.setattr("gateway.cli.stack.Stack", lambda: SimpleNamespace(status=lambda: report))
+    monkeypatch.setattr("gateway.cli.stack.load_environment", lambda: None)
+    monkeypatch.setattr("gateway.workplace.open_workplace", lambda: SimpleNamespace(lake=lake, models=models))
+    said = CliRunner().invoke(app, ["status"])
+    assert said.exit_code == 0, said.output
+    assert f"{DOMAIN}  自 since 2026-07-04: {PENALTY} (2026-06-30)" in said.output
+    (stale,) = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)["stale"]
+    assert (stale["domain"], stale["lacking"][0]["source"]) == (DOMAIN, PENALTY)
 
 
 def test_grades_stand_again_when_a_pull_finds_nothing_new(lake: Lake) -> None:
