@@ -191,7 +191,10 @@ class WarningManifest(Committed):
 
 
 class PurgedFile(_Frozen):
-    """A file of the lake that the law wanted gone; ``replacement`` stands beside it with the rows that may stay."""
+    """A file of the lake that the law wanted gone; ``replacement`` stands beside it with the rows that may stay.
+
+    A compacted copy of such a file is one, too.
+    """
 
     key: str
     sha256: Sha256

@@ -84,6 +84,7 @@ class _Purger:
             PurgedFile(key=one.key, sha256=one.part.sha256, rows=one.part.rows, replacement=left)
             for one, left in sorted(changed.items(), key=lambda item: item[0].key)
         )
+        copies = self._find_copies(department, dataset, frozenset(one.sha256 for one in files))
         gone = {one: one.part.rows - (left.rows if left else 0) for one, left in changed.items()}
         records = sum(rows for one, rows in gone.items() if not one.rejects)
         rejects = sum(rows for one, rows in gone.items() if one.rejects)
@@ -92,31 +93,37 @@ class _Purger:
             for one, left in changed.items():
                 if left is not None:
                     self.lake.store.put_file(f"{one.key.rpartition('/')[0]}/{left.name}", folder / left.name)
-            manifest = self._commit(department, dataset, article, files, records, rejects)
+            manifest = self._commit(department, dataset, article, (*files, *copies), records, rejects)
             digest = manifest.sha256
-            self.finish(manifest, frozenset(one.key for one in files))
+            self.finish(manifest, frozenset(one.key for one in manifest.files))
         redacted = sum(left is not None for left in changed.values())
         return PurgeResult(department, dataset, article, len(files), redacted, records, rejects, digest)
 
     def finish(self, manifest: PurgeManifest, present: frozenset[str]) -> int:
         """Delete what ``manifest`` took out and is ``present`` still, and every copy of it; returns how many."""
         gone = [one for one in manifest.files if one.key in present]
-        digests = {one.sha256 for one in manifest.files}
         for one in gone:
             self.lake.store.delete(one.key)
         for one in manifest.files:
             self.lake.forget(one.sha256)
+        keys = {one.key for one in manifest.files}
         prefix = compacted_prefix(manifest.department, manifest.dataset)
         for compact in self.lake.compactions(manifest.department, manifest.dataset):
-            if any(digests.intersection(file.sources) for file in compact.files):
-                # The manifest goes last: what it names is found again when this is killed here.
-                for file in compact.files:
-                    self.lake.store.delete(prefix + file.part.name)
-                    self.lake.forget(file.part.sha256)
+            if any(prefix + file.part.name in keys for file in compact.files):
                 self.lake.store.delete(prefix + manifest_name(compact.sha256))
         if gone:
             self._note(manifest)
         return len(gone)
+
+    def _find_copies(self, department: str, dataset: str, sources: frozenset[str]) -> tuple[PurgedFile, ...]:
+        """The files of every compaction that copies one of ``sources``: named too, so that every cache forgets them."""
+        prefix = compacted_prefix(department, dataset)
+        return tuple(
+            PurgedFile(key=prefix + file.part.name, sha256=file.part.sha256, rows=file.part.rows)
+            for compact in self.lake.compactions(department, dataset)
+            if any(sources.intersection(file.sources) for file in compact.files)
+            for file in compact.files
+        )
 
     def _commit(
         self, department: str, dataset: str, article: str, files: tuple[PurgedFile, ...], records: int, rejects: int
@@ -218,7 +225,11 @@ def _finish_killed(purger: _Purger, department: str, dataset: str) -> int:
     purges = purger.lake.purges(department, dataset)
     if not purges:
         return 0
-    prefixes = (landing_prefix(department, dataset), rejected_prefix(department, dataset))
+    prefixes = (
+        landing_prefix(department, dataset),
+        rejected_prefix(department, dataset),
+        compacted_prefix(department, dataset),
+    )
     present = frozenset(key for prefix in prefixes for key in purger.lake.store.list_keys(prefix))
     return sum(purger.finish(one, present) for one in purges)
 

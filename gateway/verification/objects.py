@@ -42,7 +42,7 @@ def check_objects(survey: Survey, scope: Collection[Placed], report: Report, fol
     gone = {
         key: found
         for one in scope
-        if isinstance(one.manifest, BatchManifest | PurgeManifest)
+        if isinstance(one.manifest, BatchManifest | PurgeManifest | CompactManifest)
         for key, found in survey.purged(landing_prefix(one.manifest.department, one.manifest.dataset)).items()
     }
     for number, file in enumerate(sorted(wanted.values(), key=lambda one: one.key), start=1):

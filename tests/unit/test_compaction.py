@@ -84,10 +84,14 @@ def test_older_cut_reads_the_batches_that_a_compaction_goes_beyond(landings: Lan
 
 def test_compacted_rows_go_when_the_law_wants_them_gone(landings: Landings, store: CountingStore) -> None:
     compact(landings)
+    rows(landings, "elsewhere")
     (result,) = purge_expired(landings.lake, day=date(2026, 6, 30), now=lambda: NOW, spool=landings.spool).purges
     assert result.records == 6
     assert [key for key in store.objects if key.startswith(PREFIX)] == [], "no copy of what went is kept"
     assert len(rows(landings, "purged")) == 6
+    rows(landings, "elsewhere")
+    held = [path for path in (landings.spool.parent / "elsewhere").rglob("*.arrow") if path.is_file()]
+    assert len(held) == 6, "another machine's cache holds the parts that stay, and no copy of what went"
     assert compact(landings) == 1
     assert len(rows(landings, "compacted again")) == 6
 
