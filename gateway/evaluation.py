@@ -118,7 +118,7 @@ def evaluate_domain(
         spool: a folder for files on their way; beside the lake's cache by default.
         known_at: use what was known at this instant, not what is known now.
         expected: "department/dataset" of all configured departments: a domain's first run waits until each of them
-            that it uses was tried once, so that it is not scored and published twice while everything starts.
+            that its model names was tried once, so that it is not scored and published twice while everything starts.
         engine: what scores; DuckDB in this process by default.
         now: the clock of the outcome record.
 
@@ -262,9 +262,10 @@ class InProcess:
 
 
 def _await_inputs(lake: Lake, resolved: ResolvedModel, expected: Collection[str]) -> None:
+    named = sorted(set(resolved.inputs) & set(expected))
     waiting = [
         source
-        for source in resolved.used(expected)
+        for source in named
         if not was_tried(lake, *source.split("/")) and not lake.heads(landing_prefix(*source.split("/")))
     ]
     if waiting:
