@@ -83,8 +83,12 @@ class _Speaker:
         computed = (
             f" ({words.computed.format(grade=grade.computed_grade)})" if grade.computed_grade != grade.grade else ""
         )
-        native = f" · {grade.native_scheme}: {grade.native_grade}" if grade.native_grade else ""
+        native = f" · {self._scheme()}: {grade.native_grade}" if grade.native_grade else ""
         yield f"{grade.grade} {words.grades[grade.grade]}{computed}{native} · {score}"
+
+    def _scheme(self) -> str:
+        native = self.resolved.model.native
+        return native.scheme_en if native and self.language == "en" else self.grade.native_scheme or ""
 
     def _score(self) -> str:
         if self.grade.origin == "reported":

@@ -54,7 +54,7 @@ def test_everything_is_said_in_chinese_when_much_happened(found: Outcome) -> Non
     for part in (
         "企业环境信用评价 (enterprise_environment@2026.1) · 评价基准日 2026-06-30",
         "杭州市 330100",
-        "E 差 (按得分为 D) · 得分 714.00",
+        "E 差 (按得分为 D) · 企业环境信用评价 (2013年国家口径): 红 · 得分 714.00",
         "公共信用评价 900.00 分 × 0.3, 省公共信用信息平台 2026-06-30 评价",
         "-120.00 IND1201 超标或超总量排放被罚: 计入 2 条; 依据: 环境保护法 59, 环境保护法 60 [假设]",
         "-72.00 = 80 × 重复 1.5 × 折算 0.6 · 2026-05-01 行政处罚",
@@ -72,7 +72,11 @@ def test_everything_is_said_in_chinese_when_much_happened(found: Outcome) -> Non
 @case(penalty=[penalty("1201", "2026-05-01")])
 def test_no_chinese_heading_is_left_when_the_explanation_is_english(found: Outcome) -> None:
     text = explain(resolve(ENVIRONMENT, AS_OF), found.findings, AS_OF, "en")
-    assert "C fair · score 798.00 / 1000" in text
+    native = ENVIRONMENT.native
+    assert native
+    # A native grade keeps its own name.
+    assert f"C fair · {native.scheme_en}: 黄 · score 798.00 / 1000" in text
+    text = text.replace(": 黄 ·", " ·")
     assert "-48.00 = 80 × scale 0.6 · 2026-05-01 administrative penalty" in text
     without_law = re.sub(r"basis: [^\n\[]*", "", text).replace("示例企业", "")
     assert not re.search(r"[\u4e00-\u9fff]", without_law), without_law
