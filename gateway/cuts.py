@@ -179,7 +179,16 @@ def open_inputs(lake: Lake, cut: Cut) -> Mapping[str, pads.Dataset]:
         FatalError: an object is missing or is not what its manifest says.
         PurgedError: the law took some of it since.
     """
-    inputs = {source: lake.records(*source.split("/"), heads) for source, heads in cut.heads.items()}
+    records = {
+        source: lake.records(source.partition("/")[0], source.partition("/")[2], heads)
+        for source, heads in cut.heads.items()
+    }
+    return records | open_derived(lake, cut)
+
+
+def open_derived(lake: Lake, cut: Cut) -> dict[str, pads.Dataset]:
+    """What a cut names besides records: results of our own, by the names ``evaluate`` knows them by."""
+    inputs = {}
     if cut.evaluations:
         inputs[OWN_PUBLIC_CREDIT] = _open_evaluations(lake, cut.evaluations)
     if cut.statistics:

@@ -200,9 +200,7 @@ def test_log_says_what_was_left_out_and_what_is_a_backfill_when_a_domain_was_sco
 
 
 def test_shards_are_listed_when_a_run_is_begun(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "gateway.sharded_evaluation.begin_run", lambda *_, **options: bench.calls.append(options) or RUN
-    )
+    monkeypatch.setattr("gateway.sharded_evaluation.begin_run", _note(bench, RUN))
     parts = tasks.begin.function("work_safety", 4)
     assert parts == [{"run_id": RUN, "index": index, "count": 4} for index in range(4)]
     assert bench.calls[0]["as_of"] == date(2026, 7, 1)

@@ -64,7 +64,7 @@ def test_manifest_is_the_last_put_when_a_run_is_committed(lake: Lake) -> None:
     run = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
     assert isinstance(lake.store, MemoryStore)
     assert written(lake.store)[-1].endswith(f"manifest-{run.manifest_sha256}.json")
-    assert sum("/run=" in key and "manifest-" in key for key in lake.store.puts) == 1
+    assert sum("/run=" in key and "manifest-" in key for key in written(lake.store)) == 1
 
 
 def test_nothing_is_computed_when_the_very_run_is_in_the_lake(lake: Lake) -> None:
