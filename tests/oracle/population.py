@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
@@ -44,6 +45,32 @@ class Population:
         """Everyone who is judged, in order."""
         return sorted(self.profiles)
 
+    def unmatched(self) -> list[dict[str, Any]]:
+        """The rows of UNMATCHED: what the model's own department says of subjects its profiles do not know."""
+        own = {
+            counts.source(self.model.department)
+            for counts in self.day.resolved.counts()
+            if counts.source(self.model.department).startswith(f"{self.model.department}/")
+        }
+        rows = [
+            {
+                "dataset": record.source,
+                "record_id": record.id,
+                "subject_ref": record.subject,
+                "event_on": record.row.get(record.dataset.event_on),
+                "batch_id": record.row["batch_id"],
+            }
+            for subject, records in self.known.items()
+            if subject not in self.registered
+            for record in records
+            if record.source in own and not self._lies_ahead(record)
+        ]
+        return sorted(rows, key=lambda row: (row["dataset"], row["record_id"]))
+
+    def _lies_ahead(self, record: Record) -> bool:
+        event = record.row.get(record.dataset.event_on)
+        return event is not None and event > self.day.as_of
+
     def happened(self, subject: str) -> list[Record]:
         return [record for record in self.known.get(subject, ()) if record.happened(self.day)]
 
@@ -74,6 +101,7 @@ class Population:
                 if held is None or is_newer(record.row, held.row):
                     newest[record.subject] = record
             chosen = newest | chosen
+        self.registered = frozenset(chosen)
         where = self.model.subjects.where
         return {
             subject: record
@@ -99,10 +127,20 @@ class Population:
         return dataset == record.dataset.id and (department == "*" or record.source == f"{department}/{dataset}")
 
     def is_evidence(self, record: Record) -> bool:
-        """A record within lookback in any dataset of the model, of its warnings too: enough not to be N."""
-        measured = [counts for counts in self.day.resolved.counts() if self.means(counts, record)]
-        longest = max([self.model.lookback, *(counts.lookback or 0 for counts in measured)])
-        return bool(measured) and covers(record.event, longest, self.day.as_of)
+        """A record within lookback in any dataset that subjects are judged by: enough not to be N.
+
+        What only warnings or measures read judges nobody, as little as a profile does.
+        """
+        judged = [counts for counts in self._judging() if self.means(counts, record)]
+        longest = max([self.model.lookback, *(counts.lookback or 0 for counts in judged)])
+        return bool(judged) and covers(record.event, longest, self.day.as_of)
+
+    def _judging(self) -> Iterator[Counts]:
+        parts: list[Indicator | Override] = [*self.model.indicators.values(), *self.model.overrides.values()]
+        for part in parts:
+            yield from part.counts
+            if isinstance(part, Indicator) and part.above:
+                yield self.day.resolved.statistics[part.above].counts
 
     def is_collected(self, part: Indicator | Override) -> bool:
         if isinstance(part, Indicator):

@@ -178,7 +178,7 @@ class _Builder:
     def _weigh_sources(self) -> list[str]:
         """Every source, more often the more is counted in it."""
         model = self.resolved.model
-        parts = [*model.indicators.values(), *model.overrides.values()]
+        parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
         counted = [one for part in parts for counts in part.counts for one in _meant(counts.source(model.department))]
         known = [source for source in counted if source in self.inputs]
         return [*known, *(source for source in self.inputs if not source.endswith(_APART))]
@@ -214,7 +214,8 @@ class _Builder:
             earning = [part for part in model.indicators.values() if part.earn and part.counts]
             return [self._claimed_by(part, fresh=True) for part in earning for _ in range(random.choice((1, 2)))]
         if story < 0.45:
-            parts = [part for part in (*model.indicators.values(), *model.overrides.values()) if part.counts]
+            every: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
+            parts = [part for part in every if part.counts]
             return [self._claimed_by(random.choice(parts))] * count
         return [(random.choice(self.sources), {}) for _ in range(count)]
 

@@ -25,7 +25,7 @@ from exchange_formats.datasets import load_catalogue
 from exchange_formats.results import OWN_PUBLIC_CREDIT
 from scoring.engine import evaluate
 from scoring.evaluations import Evaluation
-from scoring.model import Indicator
+from scoring.model import Indicator, Override
 from scoring.resolution import ResolvedModel, resolve
 from tests.oracle.agreement import build_table, read_artefact
 from tests.oracle.conditions import holds
@@ -88,9 +88,10 @@ def both(before: Run, after: Run) -> list[tuple[Mapping[str, Any], Mapping[str, 
 def adverse_parts(resolved: ResolvedModel) -> list[tuple[str, str]]:
     """(source, condition) of all that takes points or decides the grade."""
     model = resolved.model
+    parts: list[Indicator | Override] = [*model.indicators.values(), *model.overrides.values()]
     return [
         (counts.source(model.department), counts.where)
-        for part in (*model.indicators.values(), *model.overrides.values())
+        for part in parts
         if not (isinstance(part, Indicator) and part.earn)
         for counts in part.counts
     ]
