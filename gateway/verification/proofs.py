@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,8 @@ from exchange_formats.keys import (
     warned_prefix,
 )
 from exchange_formats.manifests import BatchManifest, PurgeManifest, RunManifest, WarningManifest
-from gateway.verification.findings import Finding, Purged, Replay, Report, inconsistent
+from gateway.verification.dependents import DATASET_KEY, DOMAIN_KEY, keep_findings, name_dependents
+from gateway.verification.findings import Finding, Replay, Report, inconsistent
 from gateway.verification.messages import Message, check_plan, is_message_id, read_messages
 from gateway.verification.objects import check_objects, find_unnamed
 from gateway.verification.publications import Publication, list_published_domains, read_publications
@@ -35,7 +36,6 @@ from gateway.verification.survey import (
     Placed,
     Progress,
     Survey,
-    files_of,
     ignore_progress,
     survey_lake,
 )
@@ -44,10 +44,8 @@ from gateway.verification.witnesses import check_checkpoints, check_inspections,
 _EVERYTHING: Final = (*CHAIN_ROOTS, "rejected/", "published/", "outcomes/", INSPECTIONS, CHECKPOINTS)
 #: What the commands print of an id is enough to ask for it.
 _SHORTEST_ID: Final = 8
+_NAMED: Final = re.compile(r"/(run|batch)=([0-9a-f]{32})/")
 _HEX: Final = re.compile(r"[0-9a-f]+")
-_DATASET: Final = re.compile(r"(?:landing|rejected)/department=([^/]+)/dataset=([^/]+)/")
-_DOMAIN: Final = re.compile(r"(scored|statistics|warned)/domain=([^/]+)/")
-_PUBLISHED: Final = re.compile(r"published/domain=[^/]+/run=([0-9a-f]{32})/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +76,40 @@ class Prover:
                 f"不是运行、批次或消息 / neither the id of a run, batch or message nor a file: {target}",
                 hint=f"at least the first {_SHORTEST_ID} characters of an id; --all verifies everything",
             )
-        found = {key for root in ("scored/", "landing/") for key in self.lake.store.list_keys(root)}
-        ids = {match[0] for key in found if (match := re.search(rf"(?:/run=|/batch=){target}[0-9a-f]*", key))}
-        by_digest = {key for key in found if (manifest_digest(key) or "").startswith(target)}
-        ids |= {match[0] for key in by_digest if (match := re.search(r"(?:/run=|/batch=)[0-9a-f]+", key))}
-        if len(ids) != 1:
-            said = "编号不唯一 / several have" if ids else "编号不存在 / nothing has"
-            raise ConfigurationError(
-                f"{said} the id {target}",
-                hint=", ".join(sorted(ids)[:5]) or "was it removed? --all names what is missing",
-            )
-        kind, _, identifier = ids.pop().removeprefix("/").partition("=")
-        key = next(one for one in sorted(found) if f"/{kind}={identifier}/" in one)
+        kind, identifier, key = self._find(target)
         return self._prove_run(key, identifier) if kind == "run" else self._prove_batch(key, identifier)
+
+    def _find(self, target: str) -> tuple[str, str, str]:
+        """(``run`` or ``batch``, the whole id, a key of it) of what begins so, or has a manifest that does."""
+        found = [key for root in ("scored/", "landing/") for key in self.lake.store.list_keys(root)]
+        matches: dict[tuple[str, str], str] = {}
+        for key in found:
+            match = _NAMED.search(key)
+            if match and (match[2].startswith(target) or (manifest_digest(key) or "").startswith(target)):
+                matches.setdefault((match[1], match[2]), key)
+        if len(matches) != 1:
+            said = "编号不唯一 / several have" if matches else "编号不存在 / nothing has"
+            known = ", ".join(f"{kind} {identifier}" for kind, identifier in sorted(matches)[:5])
+            raise ConfigurationError(
+                f"{said} the id {target}", hint=known or "was it removed? --all names what is missing"
+            )
+        (((kind, identifier), key),) = matches.items()
+        return kind, identifier, key
 
     def prove_everything(self, domain: str | None = None) -> Report:
         """Every object, every chain, every run recomputed and every plan rendered again; or all that a domain uses."""
         prefixes = _EVERYTHING if domain is None else self._prefixes_of(domain)
         survey = survey_lake(self.lake.store, prefixes, self.progress)
         report = Report(domain or "all")
-        runs = [one.manifest for one in survey.runs if domain is None or f"/domain={domain}/" in one.key]
         with Spool(self.spool, "verify") as folder:
             names = (domain,) if domain else list_published_domains(survey)
             published = {name: read_publications(survey, name, report) for name in names}
             self._check_chains(survey, published, report, tuple(survey.placed()), folder)
             for one in (one for publications in published.values() for one in publications):
                 self._render(survey, one, report, folder)
-        self._replay(survey, [run for run in runs if isinstance(run, RunManifest)], report)
+        self._replay(survey, survey.runs(domain), report)
         report.notes += [f"无清单指名, 无人读取 / no manifest names it: {key}" for key in find_unnamed(survey)]
-        return _name_dependents(survey, report)
+        return name_dependents(survey, report)
 
     def prove_messages(self, messages: Sequence[Message], target: str) -> Report:
         """Each message is what its run's publication says, and the run is what its cut and model give."""
@@ -119,7 +122,7 @@ class Prover:
                 runs = self._check_asked(survey, publications, mine, report, folder)
                 self._check_chains(survey, {domain: publications}, report, _scope_of(survey, runs), folder)
             self._replay(survey, runs, report)
-            report = _keep(_name_dependents(survey, report), frozenset(run.run_id for run in runs))
+            report = keep_findings(name_dependents(survey, report), frozenset(run.run_id for run in runs))
         return report
 
     def _check_asked(
@@ -160,18 +163,18 @@ class Prover:
             for one in read_publications(survey, name, Report("")):
                 if any(message.id == identifier for message in one.plan.messages):
                     report = self._prove_run(domain_prefix(name), one.plan.run_id)
-                    return replace_target(report, identifier)
+                    report.target = identifier
+                    return report
         raise ConfigurationError(f"没有任何发布计划指名该消息 / no plan names the message {identifier}")
 
     def _prove_run(self, key: str, run_id: str) -> Report:
-        match = _DOMAIN.match(key)
+        match = DOMAIN_KEY.match(key)
         if match is None:
             raise FatalError(f"不是运行 / no run lies at {key}")
         domain = match[2]
         survey = survey_lake(self.lake.store, self._prefixes_of(domain), self.progress)
         report = Report(run_id)
-        runs = [one.manifest for one in survey.runs if f"/domain={domain}/" in one.key]
-        chosen = [run for run in runs if isinstance(run, RunManifest) and run.run_id == run_id]
+        chosen = [run for run in survey.runs(domain) if run.run_id == run_id]
         with Spool(self.spool, "verify") as folder:
             publications = read_publications(survey, domain, report)
             self._check_chains(survey, {domain: publications}, report, _scope_of(survey, chosen), folder)
@@ -181,10 +184,10 @@ class Prover:
         self._replay(survey, chosen, report)
         if not chosen:
             report.add([Finding(key, "missing", "没有该运行的清单", "has no manifest that can be read")])
-        return _keep(_name_dependents(survey, report), frozenset({run_id}))
+        return keep_findings(name_dependents(survey, report), frozenset({run_id}))
 
     def _prove_batch(self, key: str, batch_id: str) -> Report:
-        match = _DATASET.match(key)
+        match = DATASET_KEY.match(key)
         if match is None:
             raise FatalError(f"不是批次 / no batch lies at {key}")
         department, dataset = match.groups()
@@ -202,7 +205,7 @@ class Prover:
         report.notes.append(f"依赖该批次的运行 / runs that depend on it: {', '.join(runs) or '-'}")
         if not own:
             report.add([Finding(key, "missing", "没有该批次的清单", "has no manifest that can be read")])
-        report = _name_dependents(survey, report)
+        report = name_dependents(survey, report)
         report.findings = [one for one in report.findings if not one.key.startswith("scored/")]
         return report
 
@@ -211,11 +214,10 @@ class Prover:
         scored = survey_lake(self.lake.store, (domain_prefix(domain),))
         found = [domain_prefix(domain), statistics_prefix(domain), warned_prefix(domain), published_prefix(domain)]
         found += [run_outcomes_prefix(domain), f"{INSPECTIONS}domain={domain}/", CHECKPOINTS]
-        for one in scored.runs:
-            if isinstance(one.manifest, RunManifest):
-                found += [domain_prefix(other) for other in one.manifest.evaluations]
-                for source in one.manifest.cut:
-                    found += [landing_prefix(*source.split("/")), rejected_prefix(*source.split("/"))]
+        for run in scored.runs():
+            found += [domain_prefix(other) for other in run.evaluations]
+            for source in run.cut:
+                found += [landing_prefix(*source.split("/")), rejected_prefix(*source.split("/"))]
         return tuple(dict.fromkeys(found))
 
     def _check_chains(
@@ -279,12 +281,6 @@ class Prover:
         return found
 
 
-def replace_target(report: Report, target: str) -> Report:
-    """The same report under the name that was asked for."""
-    report.target = target
-    return report
-
-
 def _is_batch(one: Placed, batch_id: str) -> bool:
     return isinstance(one.manifest, BatchManifest) and one.manifest.batch_id == batch_id
 
@@ -305,63 +301,3 @@ def _scope_of(survey: Survey, runs: Iterable[RunManifest]) -> list[Placed]:
         or isinstance(one.manifest, PurgeManifest)
         or (isinstance(one.manifest, WarningManifest) and one.manifest.run_id in run_ids)
     ]
-
-
-def _name_dependents(survey: Survey, report: Report) -> Report:
-    """Say of each finding, and of what the law took, which runs depend on it."""
-    owners: dict[str, Placed] = {}
-    for one in survey.placed():
-        owners |= {key: one for key, *_ in files_of(one)}
-    report.findings = [replace(one, runs=_dependents(survey, owners, one.key)) for one in report.findings]
-    report.purged = [
-        replace(
-            one, runs=tuple(run for run in _dependents(survey, owners, one.key) if run not in _made_after(survey, one))
-        )
-        for one in report.purged
-    ]
-    return report
-
-
-def _made_after(survey: Survey, purged: Purged) -> tuple[str, ...]:
-    """The runs whose cut holds the purge already: they never read what it took."""
-    match = _DATASET.match(purged.key)
-    return survey.dependents(landing_prefix(*match.groups()), purged.purge_sha256) if match else ()
-
-
-def _dependents(survey: Survey, owners: dict[str, Placed], key: str) -> tuple[str, ...]:
-    if match := _PUBLISHED.match(key):
-        return (match[1],)
-    digest = manifest_digest(key)
-    owner = owners.get(key)
-    if digest is None and owner is not None:
-        digest = manifest_digest(owner.key)
-        if isinstance(owner.manifest, RunManifest):
-            users = [one.manifest for one in survey.runs if isinstance(one.manifest, RunManifest)]
-            using = [run.run_id for run in users if digest in run.evaluations.values()]
-            return (owner.manifest.run_id, *using)
-        if isinstance(owner.manifest, WarningManifest):
-            return (owner.manifest.run_id,) if owner.manifest.run_id else ()
-    if digest is None:
-        return ()
-    if match := _DATASET.match(key):
-        return survey.dependents(landing_prefix(*match.groups()), digest)
-    if match := _DOMAIN.match(key):
-        return survey.dependents(f"{match[1]}/domain={match[2]}/", digest)
-    return ()
-
-
-def _keep(report: Report, run_ids: frozenset[str]) -> Report:
-    """Only what concerns some runs: the lake may be broken elsewhere."""
-    mine = [
-        one
-        for one in report.findings
-        if run_ids.intersection(one.runs)
-        or any(run_id in one.key for run_id in run_ids)
-        or one.key.startswith((CHECKPOINTS, "message "))
-    ]
-    elsewhere = len(report.findings) - len(mine)
-    report.findings = mine
-    report.purged = [one for one in report.purged if run_ids.intersection(one.runs)]
-    if elsewhere:
-        report.notes.append(f"另有 {elsewhere} 处问题与此无关, 见 --all / {elsewhere} findings elsewhere: see --all")
-    return report

@@ -73,11 +73,11 @@ class Survey:
     findings: list[Finding] = field(default_factory=list)
     _closures: dict[tuple[str, tuple[str, ...]], frozenset[str]] = field(default_factory=dict)
 
-    @property
-    def runs(self) -> tuple[Placed, ...]:
-        """Every run, in the order of (domain, sequence, digest)."""
-        found = [one for one in self.placed() if isinstance(one.manifest, RunManifest)]
-        return tuple(sorted(found, key=lambda one: (prefix_of(one.manifest), one.manifest.sequence, one.key)))
+    def runs(self, domain: str | None = None) -> tuple[RunManifest, ...]:
+        """Every run, or those of a domain, in the order of (domain, sequence, digest)."""
+        found = [one.manifest for one in self.placed() if isinstance(one.manifest, RunManifest)]
+        wanted = [run for run in found if domain in {None, run.domain}]
+        return tuple(sorted(wanted, key=lambda run: (run.domain, run.sequence, run.sha256)))
 
     def placed(self) -> Iterator[Placed]:
         """Every manifest that could be read."""
@@ -112,11 +112,7 @@ class Survey:
 
     def dependents(self, prefix: str, sha256: str) -> tuple[str, ...]:
         """Ids of the runs whose inputs or ancestors include a manifest."""
-        return tuple(
-            run.run_id
-            for run in (one.manifest for one in self.runs)
-            if isinstance(run, RunManifest) and sha256 in self._inputs(run, prefix)
-        )
+        return tuple(run.run_id for run in self.runs() if sha256 in self._inputs(run, prefix))
 
     def _inputs(self, run: RunManifest, prefix: str) -> frozenset[str]:
         for source, heads in run.cut.items():
