@@ -75,11 +75,15 @@ def spoil(tmp_path: Path) -> Spoil:
         ("fine_yuan: 80000}", "fine: 80000}", "there is no such column"),
         ("state: listed", "state: counting", "state must be listed"),
         (
-            "required: [profile, ",
-            "required: [profile, commitment, ",
-            "required[1]: the model reads no such dataset; got commitment",
+            "required: {profile: ",
+            "required: {commitment: null, profile: ",
+            "required.commitment: the model reads no such dataset; got commitment",
         ),
-        ("required: [profile, ", "required: [profile, permits, ", "no such dataset in the catalogue; got permits"),
+        (
+            "required: {profile: ",
+            "required: {permits: null, profile: ",
+            "no such dataset in the catalogue; got permits",
+        ),
         (
             "lookback: P60M",
             "lookback: P60M\noptional: {profile: P9D}",
