@@ -15,10 +15,16 @@ _OPTIONAL_DATES = ("整改期限", "办结日期", "有效期至", "处罚有效
 _UNIMPORTANT = ("行业类别", "备注")
 _SENTINELS = ("9999-09-09", "2099-12-31", "1900-01-01", "1899-12-31 12:00:00")
 _PER_DIRTY_ROW = 85
+_FEWEST = 21
 
 
 def soil(department: str, dataset: str, rows: list[Row], seed: int) -> list[tuple[int, str]]:
-    """Dirty some rows in place; answers (row index, kind) of each. At least one row, the kinds in turn."""
+    """Dirty some rows in place; answers (row index, kind) of each. At least one row, the kinds in turn.
+
+    So few rows that a bad one, sent twice, would be more than landing allows stay clean.
+    """
+    if len(rows) < _FEWEST:
+        return []
     kinds = _PLAN[dataset]
     stream = open_stream(seed, f"{department}/{dataset}/dirt")
     count = min(len(rows), max(1, round(len(rows) / _PER_DIRTY_ROW)))

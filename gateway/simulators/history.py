@@ -65,9 +65,10 @@ class PublicCredit:
 def draw_department(department: Department, universe: Universe) -> DepartmentRecords:
     """All records of one department; a function of the universe alone."""
     supervised = choose_supervised(department, universe)
-    if not supervised:
+    established = tuple(subject for subject in supervised if not subject.is_new(universe.today))
+    if not established:
         return DepartmentRecords(supervised)
-    everyone = (department, supervised, universe)
+    everyone = (department, established, universe)
     duty, promise, licence = department.annual_report, department.promise, department.licence
     evaluation, listings = department.evaluation, filings.draw_listings(*everyone)
     return DepartmentRecords(
@@ -78,11 +79,11 @@ def draw_department(department: Department, universe: Universe) -> DepartmentRec
         complaints=occurrences.draw_complaints(*everyone),
         honours=occurrences.draw_honours(*everyone) if department.awards else (),
         listings=listings,
-        annual_reports=filings.draw_annual_reports(department, duty, supervised, universe) if duty else (),
-        commitments=filings.draw_commitments(department, promise, supervised, universe) if promise else (),
-        licences=filings.draw_licences(department, licence, supervised, universe) if licence else (),
+        annual_reports=filings.draw_annual_reports(department, duty, established, universe) if duty else (),
+        commitments=filings.draw_commitments(department, promise, established, universe) if promise else (),
+        licences=filings.draw_licences(department, licence, established, universe) if licence else (),
         reported_grades=(
-            filings.draw_reported_grades(department, evaluation, supervised, listings, universe) if evaluation else ()
+            filings.draw_reported_grades(department, evaluation, established, listings, universe) if evaluation else ()
         ),
     )
 
@@ -93,7 +94,7 @@ def draw_history(universe: Universe) -> dict[str, DepartmentRecords]:
 
 
 def draw_public_credit(universe: Universe) -> tuple[PublicCredit, ...]:
-    """One result per subject of the five types in the published shares; about 2 % of each have none yet.
+    """One result per subject of the five types in the published shares; 2 % of each have none, newcomers first.
 
     Law firms and venues have a code of another authority and no result (an assumption).
     """
@@ -102,7 +103,10 @@ def draw_public_credit(universe: Universe) -> tuple[PublicCredit, ...]:
         name = "public_credit" if prefixes == ("9",) else f"public_credit/{prefixes[0]}"
         stream = open_stream(universe.seed, name)
         subjects = _find_rated(universe, prefixes)
-        missing = set(stream.sample(range(len(subjects)), len(subjects) * _MISSING_PER_MILLE // 1000))
+        new = [i for i, subject in enumerate(subjects) if subject.is_new(universe.today)]
+        others = sorted(set(range(len(subjects))) - set(new))
+        left = max(0, len(subjects) * _MISSING_PER_MILLE // 1000 - len(new))
+        missing = {*new, *stream.sample(others, min(left, len(others)))}
         rated = [subject for i, subject in enumerate(subjects) if i not in missing]
         for subject, score in zip(rated, _draw_scores(stream, len(rated), levels), strict=True):
             drawn.append(_evaluate(stream, len(drawn) + 1, subject, score, universe.today))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.simulators import history, market_database, profiles, tables
+from gateway.simulators import history, market_database, platform_tables, profiles, tables
 from gateway.simulators.departments import ECOLOGY, EMERGENCY, MARKET, PLATFORM
+from gateway.simulators.judgments import draw_judgments
 from gateway.simulators.practice import Department, load_practices
 from gateway.simulators.records import DepartmentRecords
 from gateway.simulators.tables import SourceTable
@@ -28,12 +29,13 @@ def lay_out_department(department: Department, records: DepartmentRecords, unive
 
 
 def lay_out_platform(universe: Universe) -> Held:
-    """The platform's register (persons, institutions, agencies) and the public-credit results of all five types."""
+    """The platform's register (persons, institutions, agencies); results and judgments of all five types."""
     registered = tuple(one for one in universe.organisations if one.occupation or one.code.startswith(_REGISTERED))
     register = profiles.lay_out_usual_profile(PLATFORM, _PLATFORM_NUMBER, registered, universe)
     return {
         "profile": tables.add_resident_numbers(register, registered),
-        "public_credit": tables.lay_out_public_credit(history.draw_public_credit(universe)),
+        "public_credit": platform_tables.lay_out_public_credit(history.draw_public_credit(universe)),
+        "enforcement": platform_tables.lay_out_judgments(draw_judgments(universe)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 import psycopg
 from psycopg import sql
@@ -38,7 +39,7 @@ _PROFILE = tuple(
 _TYPES = {
     **dict.fromkeys(("CD_TIME", "UPDATED_AT"), "timestamptz NOT NULL"),
     **dict.fromkeys(("SWRS", "ZSRS", "ANCHEYEAR"), "integer"),
-    **dict.fromkeys(("CF_JDRQ", "CF_YXQ", "CF_GSJZQ", "CF_SXRQ", "FYSS_KSRQ", "FYSS_JSRQ"), "date"),
+    **dict.fromkeys(("CF_JDRQ", "CF_YXQ", "CF_GSJZQ", "CF_SXRQ", "FYSS_KSRQ", "FYSS_JSRQ", "GSRQ"), "date"),
     **dict.fromkeys(("XYXF_RQ", "YY_KSRQ", "YY_JSRQ", "CX_RQ", "JCRQ", "ZGQX", "ZGWCRQ", "FSRQ", "RDRQ"), "date"),
     **dict.fromkeys(("TSRQ", "CSRQ", "BJRQ", "SYRQ", "YXQZ", "ABNTIME", "REMDATE", "DUE_DATE", "ANCHEDATE"), "date"),
     "ID": "bigint PRIMARY KEY",
@@ -84,15 +85,22 @@ def lay_out_profile(universe: Universe) -> SourceTable:
 
 
 def _adapt_penalties(table: SourceTable) -> SourceTable:
-    """The market's own codes: CASE_PROCESS_TYPE 01 简易 / 02 一般, ISCANCELCASE (domain facts §6.5)."""
-    procedure, revoked = table.place("CF_CFCX"), table.place("CX_RQ")
+    """The market's own columns: CASE_PROCESS_TYPE 01 简易 / 02 一般, ISCANCELCASE (domain facts §6.5), GSRQ.
+
+    Publicity follows within 20 working days (domain facts §5.4); what was published since is not known yet.
+    """
+    procedure, revoked, decided = table.place("CF_CFCX"), table.place("CX_RQ"), table.place("CF_JDRQ")
 
     def adapt(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
         code = "01" if row[procedure] == "简易程序" else "02"
         cancelled = "1" if row[revoked] else "0"
-        return (*row[:procedure], code, *row[procedure + 1 : -1], cancelled, row[-1])
+        day, changed = row[decided], row[-1]
+        assert isinstance(day, date) and isinstance(changed, datetime)  # noqa: S101, PT018 - how penalties are laid out
+        published = min(day + timedelta(days=7 + int(str(row[0])) % 20), changed.date())
+        return (*row[:procedure], code, *row[procedure + 1 : -1], cancelled, published, changed)
 
-    columns = (*table.columns[:-1], Column("ISCANCELCASE", "是否撤销"), table.columns[-1])
+    own = (Column("ISCANCELCASE", "是否撤销"), Column("GSRQ", "公示日期"))
+    columns = (*table.columns[:-1], *own, table.columns[-1])
     adapted = SourceTable(table.dataset, columns, tuple(adapt(row) for row in table.rows))
     return _rename(adapted, "CF_CFCX", "CASE_PROCESS_TYPE")
 

@@ -24,6 +24,8 @@ _FEWEST = 12
 #: Bodies below are those of the simulated offices themselves.
 _FIRST_BODY = 1_000
 _FIRST_FOUNDING = date(1985, 1, 1)
+#: One in so many came within the last half year (an assumption).
+_NEW_EVERY = 40
 #: Born before 1910: no living person has such a number.
 _FIRST_BIRTH = date(1900, 1, 1)
 _BIRTHS = 3_650
@@ -92,7 +94,7 @@ def _found(stream: Random, kind: Organisation, body: int, today: date) -> Subjec
         name=name,
         division=division,
         industry="",
-        registered_on=_draw_day(stream, _FIRST_FOUNDING, today).isoformat(),
+        registered_on=_draw_day(stream, body, today).isoformat(),
         capital="",
         enterprise_type=kind.title,
         representative=wording.draw_person(stream),
@@ -107,7 +109,7 @@ def _admit(stream: Random, kind: Occupation, number: str, today: date) -> Subjec
         name=wording.draw_person(stream),
         division=number[:6],
         industry="",
-        registered_on=_draw_day(stream, _FIRST_FOUNDING, today).isoformat(),
+        registered_on=_draw_day(stream, int(number[6:14]), today).isoformat(),
         capital="",
         enterprise_type="",
         representative="",
@@ -133,6 +135,7 @@ def _draw_division(stream: Random) -> str:
     return stream.choice(city.counties)[0]
 
 
-def _draw_day(stream: Random, first: date, today: date) -> date:
-    """More than 400 days ago: records lie within the last years, and the subject was there."""
-    return first + timedelta(days=stream.randint(0, (today - timedelta(days=1200) - first).days))
+def _draw_day(stream: Random, turn: int, today: date) -> date:
+    """One in so many came within the last half year; the others were there before any record."""
+    drawn = _FIRST_FOUNDING + timedelta(days=stream.randint(0, (today - timedelta(days=1200) - _FIRST_FOUNDING).days))
+    return today - timedelta(days=5 + turn % 180) if turn % _NEW_EVERY == 0 else drawn

@@ -43,6 +43,14 @@ class Course(Enum):
     REPEATED = (1, 700, 5)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """Who may be decided against, and the few who are so more often."""
+
+    supervised: tuple[Subject, ...]
+    troubled: Sequence[Subject]
+
+
 @dataclass(slots=True)
 class _Docket:
     """What has been drawn so far: rows, decisions per code (for repeats), turns taken through each offence."""
@@ -58,10 +66,18 @@ def draw_penalties(department: Department, supervised: tuple[Subject, ...], univ
     stream = open_stream(universe.seed, f"{department.id}/penalties")
     total = department.count(department.rates.penalties, len(supervised), len(universe.subjects))
     offences = _allot_offences(stream, department.offences, total, len(universe.subjects))
+    pools = _Pools(supervised, _choose_troubled(stream, department, supervised))
     docket = _Docket()
     for offence, course in zip(offences, _allot_courses(stream, offences), strict=True):
-        _decide(stream, docket, department, supervised, offence, course, universe.today)
+        _decide(stream, docket, department, pools, offence, course, universe.today)
     return tuple(docket.rows)
+
+
+def _choose_troubled(stream: Random, department: Department, supervised: Sequence[Subject]) -> Sequence[Subject]:
+    """Of a small population, a few subjects draw a third of the decisions: grades reach down to the last."""
+    if department.rates.of == "province":
+        return ()
+    return stream.sample(supervised, min(len(supervised), max(2, len(supervised) // 40)))
 
 
 def _allot_offences(stream: Random, offences: Sequence[Offence], total: int, subjects: int) -> list[Offence]:
@@ -92,7 +108,7 @@ def _decide(
     stream: Random,
     docket: _Docket,
     department: Department,
-    supervised: tuple[Subject, ...],
+    pools: _Pools,
     offence: Offence,
     course: Course,
     today: date,
@@ -100,8 +116,9 @@ def _decide(
     """Draw one decision and append a row for each of its parties."""
     youngest, oldest, _ = course.value
     decided_on = days_before(stream, today, youngest, oldest)
-    pool = third_parties(supervised) if offence.third_party_only else supervised
-    subject = _pick_subject(stream, pool, decided_on)
+    pool = third_parties(pools.supervised) if offence.third_party_only else pools.supervised
+    troubled = pools.troubled and not offence.third_party_only and stream.random() < 1 / 3
+    subject = _pick_subject(stream, pools.troubled if troubled else pool, decided_on)
     if course is Course.REPEATED and (earlier := docket.by_code.get(offence.code)):
         previous = stream.choice(earlier)
         if isinstance(previous.party, Subject):

@@ -53,6 +53,7 @@ _KNOWN = (
     Endpoint(ECOLOGY, "honour", "001008009", "hbRyXx3Zd4Fk7Vn6", as_string=False),
     Endpoint(PLATFORM, "public_credit", "001003001", "xyQyPj6Ts1Lw8Xe7", as_string=False),
     Endpoint(PLATFORM, "profile", "001003001", "TnDtajnGPfNSNxrD", as_string=False),
+    Endpoint(PLATFORM, "enforcement", "001003001", "vAALXCHuE6BuiHiA", as_string=True),
 )
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from gateway.simulators.divisions import City, city_of
 
@@ -36,6 +37,10 @@ class Subject:
     def is_individual_business(self) -> bool:
         """个体工商户 (prefix 92)."""
         return self.code.startswith("92")
+
+    def is_new(self, today: date) -> bool:
+        """Registered within a year: no report was due yet, nobody evaluated it, and nothing has happened."""
+        return self.registered_on[:4].isdigit() and self.registered_on > (today - timedelta(days=365)).isoformat()
 
     @property
     def unified_code(self) -> str | None:

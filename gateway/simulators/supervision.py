@@ -31,8 +31,9 @@ def choose_supervised(department: Department, universe: Universe) -> tuple[Subje
 
 
 def third_parties(supervised: tuple[Subject, ...]) -> tuple[Subject, ...]:
-    """The environmental service firms (环评、监测、运维) among the supervised: every twentieth, or the last of few."""
-    return supervised[_THIRD_PARTY_EVERY - 1 :: _THIRD_PARTY_EVERY] or supervised[-1:]
+    """The environmental service firms (环评、监测、运维) among the supervised: one in twenty, or the last of few."""
+    firms = (one for one in supervised if sum(map(ord, one.code)) % _THIRD_PARTY_EVERY == 0)
+    return tuple(firms) or supervised[-1:]
 
 
 def _draw_enterprises(

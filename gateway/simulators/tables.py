@@ -13,7 +13,6 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from gateway.simulators import records as r
-from gateway.simulators.history import PublicCredit
 from gateway.simulators.subjects import Subject
 
 Cell = str | int | Decimal | date | datetime | None
@@ -50,65 +49,62 @@ class SourceTable:
         return self.names().index(name)
 
 
-def _columns(text: str) -> tuple[Column, ...]:
+def read_columns(text: str) -> tuple[Column, ...]:
+    """``NAME=header`` a column, with blanks between; a header that ends in ``$`` is money."""
     pairs = (entry.split("=") for entry in text.split())
     return tuple(Column(name, header.removesuffix("$"), header.endswith("$")) for name, header in pairs)
 
 
 _STANDING = "XYXF_RQ=信用修复日期 YY_KSRQ=异议受理日期 YY_JSRQ=异议办结日期 CX_RQ=撤销日期"
-_CHANGED = "CD_TIME=更新时间"
-PENALTY = _columns(
+CHANGED = "CD_TIME=更新时间"
+PENALTY = read_columns(
     "ID=记录编号 CF_WSH=决定书文号 CF_XDR_MC=行政相对人名称 CF_XDR_LB=行政相对人类别 CF_XDR_SHXYM=统一社会信用代码 "
     "CF_FRDB=法定代表人 CF_XDR_ZJLX=证件类型 CF_XDR_ZJHM=证件号码 CF_WFXW=违法行为类型 CF_SY=违法事实 CF_YJ=处罚依据 "
     "CF_CFLB=处罚类别 CF_NR=处罚内容 CF_NR_FK=罚款金额$ CF_NR_WFFF=没收金额$ CF_NR_ZKDX=暂扣或吊销证照 "
     "CF_CFCX=处罚程序 CF_JDRQ=处罚决定日期 CF_YXQ=处罚有效期 CF_GSJZQ=公示截止期 CF_SXRQ=生效日期 "
     f"FYSS_KSRQ=复议诉讼受理日期 FYSS_JSRQ=复议诉讼终结日期 {_STANDING} CF_CFJG=处罚机关 CF_CFJGDM=处罚机关代码 "
-    f"CF_SJLY=数据来源单位 CF_SJLYDM=数据来源单位代码 BZ=备注 {_CHANGED}"
+    f"CF_SJLY=数据来源单位 CF_SJLYDM=数据来源单位代码 BZ=备注 {CHANGED}"
 )
-INSPECTION = _columns(
+INSPECTION = read_columns(
     "ID=记录编号 RWH=任务号 JCDXMC=检查对象名称 TYSHXYDM=统一社会信用代码 JCLB=检查类别 JCSX=检查事项 JCFS=检查方式 "
     "JCRQ=检查日期 JCJG=检查结果 WTLX=问题类型 WTMS=问题描述 JCZ=检测值 ZGQX=整改期限 ZGWCRQ=整改完成日期 "
-    f"ZGQK=整改情况 {_STANDING} JCJG_BM=检查部门 JCJG_BMDM=检查部门代码 {_CHANGED}"
+    f"ZGQK=整改情况 {_STANDING} JCJG_BM=检查部门 JCJG_BMDM=检查部门代码 {CHANGED}"
 )
-INCIDENT = _columns(
+INCIDENT = read_columns(
     "ID=记录编号 SGBH=事故编号 DWMC=单位名称 TYSHXYDM=统一社会信用代码 SGLB=事故类别 SGMS=事故描述 FSRQ=发生日期 "
     "RDRQ=责任认定日期 SGDJ=事故等级 SWRS=死亡人数 ZSRS=重伤人数 ZJJJSS=直接经济损失$ ZRRD=责任认定 SFMB=是否瞒报 "
-    f"{_STANDING} DCJG=调查机关 {_CHANGED}"
+    f"{_STANDING} DCJG=调查机关 {CHANGED}"
 )
-COMPLAINT = _columns(
+COMPLAINT = read_columns(
     "ID=记录编号 TSBH=投诉编号 BTS_MC=被投诉单位名称 TYSHXYDM=统一社会信用代码 TSRQ=投诉日期 SXFL=事项分类 "
-    f"SFSS=是否属实 CSRQ=查实日期 BJRQ=办结日期 CLJG=处理结果 LXDH=联系电话 {_STANDING} {_CHANGED}"
+    f"SFSS=是否属实 CSRQ=查实日期 BJRQ=办结日期 CLJG=处理结果 LXDH=联系电话 {_STANDING} {CHANGED}"
 )
-HONOUR = _columns(
+HONOUR = read_columns(
     "ID=记录编号 RYBH=荣誉编号 DWMC=单位名称 TYSHXYDM=统一社会信用代码 RYLB=荣誉类别 RYMC=荣誉名称 RYJB=荣誉级别 "
-    f"SYRQ=授予日期 YXQZ=有效期至 CX_RQ=撤销日期 BFJG=颁发机关 {_CHANGED}"
+    f"SYRQ=授予日期 YXQZ=有效期至 CX_RQ=撤销日期 BFJG=颁发机关 {CHANGED}"
 )
-LISTING = _columns(
+LISTING = read_columns(
     "ID=记录编号 DECWSH=决定书文号 ENTNAME=企业名称 USCC=统一社会信用代码 CAUSE=列入事由 ABNTIME=列入日期 "
-    f"DECORG_CN=列入机关 REMEXCPRES_CN=移出事由 REMDATE=移出日期 REDECORG_CN=移出机关 {_STANDING} {_CHANGED}"
+    f"DECORG_CN=列入机关 REMEXCPRES_CN=移出事由 REMDATE=移出日期 REDECORG_CN=移出机关 {_STANDING} {CHANGED}"
 )
-ANNUAL_REPORT = _columns(
+ANNUAL_REPORT = read_columns(
     "ID=记录编号 ENTNAME=企业名称 USCC=统一社会信用代码 ANCHEYEAR=报告年度 DUE_DATE=报送期限 ANCHEDATE=报送日期 "
-    f"REPSTATE=报送状态 XYXF_RQ=信用修复日期 CX_RQ=撤销日期 {_CHANGED}"
+    f"REPSTATE=报送状态 XYXF_RQ=信用修复日期 CX_RQ=撤销日期 {CHANGED}"
 )
-COMMITMENT = _columns(
+COMMITMENT = read_columns(
     "ID=记录编号 CNBH=承诺书编号 CNRMC=单位名称 TYSHXYDM=统一社会信用代码 CNLX=承诺类型 CNSX=承诺事项 CNNR=承诺内容 "
-    f"SLJG=受理机关 CNRQ=承诺日期 LXQX=履行期限 LXQK=履行情况 LXRQ=履行日期 WNRQ=违诺认定日期 {_STANDING} {_CHANGED}"
+    f"SLJG=受理机关 CNRQ=承诺日期 LXQX=履行期限 LXQK=履行情况 LXRQ=履行日期 WNRQ=违诺认定日期 {_STANDING} {CHANGED}"
 )
-LICENCE = _columns(
+LICENCE = read_columns(
     "ID=记录编号 XK_XDR_MC=行政相对人名称 XK_XDR_LB=行政相对人类别 XK_XDR_SHXYM=统一社会信用代码 XK_FRDB=法定代表人 "
     "XK_FR_ZJLX=法定代表人证件类型 XK_FR_SFZH=法定代表人证件号码 XK_XDR_ZJLX=证件类型 XK_XDR_ZJHM=证件号码 "
     "XK_XKWS=许可决定文书名称 XK_WSH=许可决定文书号 XK_XKLB=许可类别 XK_XKZS=许可证书名称 XK_XKBH=许可编号 "
     "XK_NR=许可内容 XK_JDRQ=许可决定日期 XK_YXQZ=有效期自 XK_YXQZI=有效期至 XK_XKJG=许可机关 XK_XKJGDM=许可机关代码 "
-    f"XK_ZT=状态 XK_LYDW=数据来源单位 XK_LYDWDM=数据来源单位代码 BZ=备注 CX_RQ=撤销日期 {_CHANGED}"
+    f"XK_ZT=状态 XK_LYDW=数据来源单位 XK_LYDWDM=数据来源单位代码 BZ=备注 CX_RQ=撤销日期 {CHANGED}"
 )
-REPORTED_GRADE = _columns(
+REPORTED_GRADE = read_columns(
     "ID=记录编号 PJDXMC=评价对象名称 TYSHXYDM=统一社会信用代码 PJMC=评价名称 YDJ=原等级 TYDJ=统一等级 PJPC=评价批次 "
-    f"PJBF=评价办法文号 PJDW=评价单位 PJDWDM=评价单位代码 PJSJ=评价日期 CX_RQ=撤销日期 {_CHANGED}"
-)
-PUBLIC_CREDIT = _columns(
-    "ID=记录编号 QYMC=主体名称 USCC=统一社会信用代码 ZJHM=证件号码 ZHXYF=综合信用分 PJDJ=评价等级 PJSJ=评价时间 "
-    f"{_CHANGED}"
+    f"PJBF=评价办法文号 PJDW=评价单位 PJDWDM=评价单位代码 PJSJ=评价日期 CX_RQ=撤销日期 {CHANGED}"
 )
 #: Put beside the unified code where a department supervises persons.
 _NUMBER = Column("ZJHM", "证件号码")
@@ -331,24 +327,6 @@ def _report_state(report: r.AnnualReport) -> str:
     if report.filed_on is None:
         return "未公示"
     return "按期公示" if report.filed_on <= report.due_on else "逾期公示"
-
-
-def lay_out_public_credit(results: Iterable[PublicCredit]) -> SourceTable:
-    """Public-credit results (DW_NB_DSJ_XYPJXX)."""
-    rows = (
-        (
-            p.id,
-            p.subject.name,
-            p.subject.unified_code,
-            p.subject.resident_number,
-            p.score.quantize(Decimal("0.01")),
-            p.level,
-            p.evaluated_on,
-            p.updated_at,
-        )
-        for p in results
-    )
-    return SourceTable("public_credit", PUBLIC_CREDIT, tuple(rows))
 
 
 def lay_out_commitments(commitments: Iterable[r.Commitment]) -> SourceTable:

@@ -29,6 +29,8 @@ REGISTER_COLUMNS = ("企业名称", "统一社会信用代码", "注册日期", 
 # Measured shares of prefixes 91, 92 and 93 (domain facts §10).
 _PREFIXES = (("91", 84_432), ("92", 5_042), ("93", 94))
 _FIRST_REGISTRATION = date(1980, 1, 1)
+#: One in so many was registered within the last half year (an assumption).
+_NEW_EVERY = 90
 #: From so many subjects on everything occurs three times, and populations are whole.
 FULL_PROVINCE = 5_000
 
@@ -157,6 +159,8 @@ def _draw_subject(stream: Random, prefix: str, division: str, body: str, today: 
     latest = (today - timedelta(days=400) - _FIRST_REGISTRATION).days
     # The square root leans registrations towards recent years, as a real register does.
     registered = _FIRST_REGISTRATION + timedelta(days=int(latest * stream.random() ** 0.5))
+    if int(body[2:]) % _NEW_EVERY == 0:
+        registered = today - timedelta(days=5 + int(body[2:]) % 180)
     place = "浙江" if division == PROVINCE_CODE else stream.choice((city.name, county, f"{city.name}市{county}"))
     name, enterprise_type = wording.name_enterprise(stream, prefix, place, industry)
     return Subject(

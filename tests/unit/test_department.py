@@ -33,7 +33,7 @@ ABSENT = {
         }
     ),
     "penalty": frozenset(
-        {"registration_no", "organisation_code", "public_institution_no", "social_organization_no"},
+        {"registration_no", "organisation_code", "public_institution_no", "social_organization_no", "published_on"},
     ),
     "incident": frozenset({"division_code"}),
     "honour": frozenset({"authority_code"}),
