@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.lake import Lake, PurgedError
 from exchange_formats.errors import ConfigurationError
 from exchange_formats.keys import landing_prefix
 from exchange_formats.manifests import BatchManifest, PurgeManifest
+from gateway.cli import app
 from gateway.collection import read_watermark
 from gateway.outcomes import read_outcomes
 from gateway.purging import PurgeReport, list_datasets, purge_expired, purge_record
@@ -246,3 +250,34 @@ def test_every_dataset_that_was_landed_is_listed(landings: Landings) -> None:
     landings.pull([penalty(1)])
     assert list_datasets(landings.lake) == ((DEPARTMENT, "penalty"),)
     assert all(isinstance(one, BatchManifest) for one in landings.lake.chain(PREFIX))
+
+
+# the command
+
+
+def test_command_purges_and_says_what_went(landings: Landings, monkeypatch: pytest.MonkeyPatch) -> None:
+    landings.pull([penalty(1, **OLD), penalty(2)])
+    workplace = SimpleNamespace(lake=landings.lake, spool=landings.spool)
+    monkeypatch.setattr("gateway.cli.purge.open_workplace", lambda: workplace)
+    monkeypatch.setattr("gateway.stack.environment.load_environment", lambda: None)
+    run = CliRunner()
+    planned = run.invoke(app, ["purge", "--as-of", "2026-06-30", "--dry-run"])
+    assert (planned.exit_code, "将清除 would go 记录 records 1" in planned.output) == (0, True), planned.output
+    assert len(landings.records()) == 2
+    done = run.invoke(app, ["purge", "--as-of", "2026-06-30", "--json"])
+    document = json.loads(done.output)
+    assert (document["day"], [one["records"] for one in document["purges"]]) == ("2026-06-30", [1])
+    left = landings.records()[0]["record_id"]
+    early = run.invoke(app, ["purge", "--record", f"{DEPARTMENT}/penalty", left, "--article", ARTICLE])
+    assert (early.exit_code, ARTICLE in early.output) == (0, True), early.output
+    assert landings.records() == []
+    assert "没有到期的数据 nothing is due" in run.invoke(app, ["purge", "--as-of", "2026-06-30"]).output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["some-record"], ["--article", ARTICLE], ["--record", "justice"], ["--record", "justice/penalty"]]
+)
+def test_command_asks_for_what_is_missing(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.purge.open_workplace", SimpleNamespace)
+    monkeypatch.setattr("gateway.stack.environment.load_environment", lambda: None)
+    assert isinstance(CliRunner().invoke(app, ["purge", *arguments]).exception, ConfigurationError)
