@@ -149,7 +149,7 @@ def await_evaluations(
     end = time.monotonic() + _SCORE_SECONDS
     while True:
         found = {row.domain: row for row in read_evaluations(workplace.lake, models)}
-        current = [row for row in found.values() if _is_current(workplace, row, as_of)]
+        current = [row for row in found.values() if is_current(workplace, row, as_of)]
         ready = {row.domain for row in current}
         for model in models:
             state = "success" if model.id in ready else "running" if model.id in found else "queued"
@@ -228,7 +228,7 @@ def _run_group(client: AirflowClient, departments: Sequence[Department], report:
         raise _explain_failure(client, failed[0])
 
 
-def _is_current(workplace: Workplace, row: EvaluationFigures, as_of: date) -> bool:
+def is_current(workplace: Workplace, row: EvaluationFigures, as_of: date) -> bool:
     """Published, of this day (or of the next: midnight may pass), and on everything that the lake holds now."""
     heads = {source: workplace.lake.heads(landing_prefix(*source.split("/"))) for source in row.run.cut}
     return row.receipt is not None and row.run.as_of >= as_of and heads == dict(row.run.cut)

@@ -274,16 +274,16 @@ def test_generator_changes_nothing_when_it_runs_again(completed: Path) -> None:
 
 def test_generator_adds_one_user_and_asks_for_the_source_when_a_department_is_new(completed: Path) -> None:
     before = read_variables(completed / ".env.departments")
-    added = completed / "connectors" / "departments" / "water_resources.yaml"
-    added.write_text("id: water_resources\nsource:\n  connection: dept_water_resources\n", encoding="utf-8")
+    added = completed / "connectors" / "departments" / "tobacco_monopoly.yaml"
+    added.write_text("id: tobacco_monopoly\nsource:\n  connection: dept_tobacco_monopoly\n", encoding="utf-8")
     try:
         said = complete_environment(completed)
     finally:
         added.unlink()
     after = read_variables(completed / ".env.departments")
-    assert set(after) - set(before) == {"AIRFLOW_CONN_RABBITMQ_WATER_RESOURCES"}
+    assert set(after) - set(before) == {"AIRFLOW_CONN_RABBITMQ_TOBACCO_MONOPOLY"}
     assert {name: after[name] for name in before} == before
-    assert "AIRFLOW_CONN_DEPT_WATER_RESOURCES" in said
+    assert "AIRFLOW_CONN_DEPT_TOBACCO_MONOPOLY" in said
 
 
 def test_dockerfile_has_no_finding_when_it_is_linted() -> None:

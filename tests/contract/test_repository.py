@@ -187,7 +187,7 @@ def test_department_of_the_walk_through_has_no_problem_when_checked(page: str, t
     shutil.copytree(DEPARTMENTS, tmp_path / "departments")
     example = re.search(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert example
-    (tmp_path / "departments" / "water_resources.yaml").write_text(example[1], encoding="utf-8")
+    (tmp_path / "departments" / "tobacco_monopoly.yaml").write_text(example[1], encoding="utf-8")
     assert [str(problem) for problem in check_all(tmp_path / "departments")] == []
 
 

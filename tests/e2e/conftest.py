@@ -14,22 +14,22 @@ from typing import Any
 
 import pytest
 
-from connectors.department import DEPARTMENTS
+from connectors.department import DEPARTMENTS, load_departments
 from connectors.rabbit.consumer import Stop
-from exchange_formats.keys import receipt_key
 from exchange_formats.messages import EVALUATED, RAISED, WITHDRAWN
 from exchange_formats.messages.warning_log import ESCALATED, UPDATED
 from exchange_formats.periods import shanghai_date
 from exchange_formats.topology import GATEWAY
 from gateway.bus import connection_id, derive_topology
-from gateway.evaluation import name_run, read_cut
+from gateway.demonstration import PILOTS, is_current
+from gateway.figures import read_evaluations
 from gateway.stack import Seed, Stack
 from gateway.stack.airflow_client import AirflowClient, DagRun
 from gateway.stack.environment import read_environment
 from gateway.stack.home import StackHome
 from gateway.subscription import consume
 from gateway.workplace import Workplace, open_workplace
-from scoring.resolution import resolve
+from scoring.library import MODELS
 from tests.e2e.tap import Tap, open_tap
 from tests.identity_scan import Planted
 from tests.planted_persons import Plants, plant_files, plant_shelf, plant_table
@@ -95,19 +95,15 @@ class Province:
     def await_published(self) -> Mapping[str, str]:
         """Wait until each domain has published the run of what the lake now holds; domain → run id."""
 
+        models = self.workplace.models.by_id
+
         def find() -> Mapping[str, str] | None:
-            runs = {domain: self.name_current_run(domain) for domain in self.workplace.models.by_id}
-            exists = self.workplace.lake.store.exists
-            return runs if all(exists(receipt_key(domain, run)) for domain, run in runs.items()) else None
+            as_of = shanghai_date(datetime.now(UTC))
+            rows = read_evaluations(self.workplace.lake, models.values())
+            runs = {row.domain: row.run.run_id for row in rows if is_current(self.workplace, row, as_of)}
+            return runs if runs.keys() == models.keys() else None
 
         return self.airflow.await_result(find, what="publication", seconds=_RUN_SECONDS)
-
-    def name_current_run(self, domain: str) -> str:
-        """The id of the run of a domain on what the lake holds, as of today."""
-        models = self.workplace.models
-        as_of = shanghai_date(datetime.now(UTC))
-        resolved = resolve(models.in_force(domain, as_of), as_of, models.tables)
-        return name_run(resolved, as_of, read_cut(self.workplace.lake, resolved))
 
     def consume(self, participant: str) -> Inbox:
         """Empty the participant's queues with its own login."""
@@ -121,6 +117,18 @@ class Province:
 def read_lines(path: Path) -> list[Mapping[str, Any]]:
     """Every event of a consumer's file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def copy_pilots(folder: Path) -> None:
+    """The departments and domains of the demonstration: the whole province would be the same many times over."""
+    for name in ("departments", "models"):
+        (folder / name).mkdir()
+    for one in load_departments().by_id.values():
+        if one.id in PILOTS:
+            shutil.copy(DEPARTMENTS / f"{one.id}.yaml", folder / "departments")
+            for path in (found for domain in one.domains for found in MODELS.glob(f"{domain}@*.yaml")):
+                if one.kind == "department":
+                    shutil.copy(path, folder / "models")
 
 
 def add_departments(folder: Path) -> None:
@@ -156,12 +164,13 @@ def plant_persons(home: StackHome, database: str) -> Planted:
 def province(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
     """The whole stack, with the added departments known to Airflow."""
     folder = tmp_path_factory.mktemp("e2e")
-    shutil.copytree(DEPARTMENTS, folder / "departments")
+    copy_pilots(folder)
     add_departments(folder / "departments")
     stack = Stack(folder / "home")
     with pytest.MonkeyPatch.context() as patch:
         # The stack's processes inherit it.
         patch.setenv("XINQIAO_DEPARTMENTS", str(folder / "departments"))
+        patch.setenv("XINQIAO_MODELS", str(folder / "models"))
         try:
             stack.up(seed=Seed(subjects=SUBJECTS))
             variables = {**os.environ, **read_environment(stack.home.environment_file)}
