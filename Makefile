@@ -26,6 +26,7 @@ demo: $(READY) ## 演示全流程:采集、评分、发布、消费 the whole fl
 
 test: $(READY) $(if $(ARGS),,$(NODE_READY)) ## 检查和全部测试 checks and all tests (ARGS=… for a part of the tests)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory check)
+	@sh .ci/bootstrap java
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY) ## 风格、类型、分层 lint, types, layers

@@ -8,9 +8,9 @@ before it is used.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,12 @@ class Workplace:
     def lake(self) -> Lake:
         """The lake behind the connection ``lake``, with its local cache."""
         return Lake(MinioStore.open(self.resolve(LAKE_CONNECTION)), self._folder("XINQIAO_CACHE", "cache"))
+
+    def lake_opener(self) -> Callable[[], Lake]:
+        """What another process, perhaps elsewhere, calls to open the same lake; it holds the store's login."""
+        from connectors.spark_source import open_lake
+
+        return partial(open_lake, self.resolve(LAKE_CONNECTION), self._folder("XINQIAO_CACHE", "cache"))
 
     @property
     def spool(self) -> Path:

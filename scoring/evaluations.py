@@ -102,7 +102,7 @@ def count_measures(plan: Plan, counted: Mapping[tuple[str, bool], int]) -> pa.Re
 
 
 def write_shard(
-    program: Program, output: Path, read: Callable[[Step], Iterable[pa.RecordBatch]], counts: Iterable[Sequence[Any]]
+    program: Program, output: Path, read: Callable[[Step], Iterable[pa.RecordBatch]], counts: Iterable[tuple[Any, ...]]
 ) -> ShardResult:
     """Write a shard's artefacts from what an engine's ``read`` gives for each output; ``counts``: of GRADE_COUNTS."""
     domain, shard = program.plan.resolved.model.id, program.plan.shard

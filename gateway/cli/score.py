@@ -18,6 +18,7 @@ from exchange_formats.periods import shanghai_date
 from exchange_formats.row_digests import BUCKETS
 from gateway.cli.instants import read_instant
 from gateway.evaluation import InProcess, RunReference, choose_day, evaluate_domain
+from gateway.spark_engine import DEFAULT_MASTER, OnSpark
 from gateway.workplace import open_workplace
 from scoring.compiler import compile_model
 from scoring.resolution import resolve
@@ -28,6 +29,13 @@ _SHARDS = tuple(count for count in range(1, BUCKETS + 1) if BUCKETS % count == 0
 
 class SqlDialect(StrEnum):
     """Engines the compiled model can be printed for."""
+
+    duckdb = "duckdb"
+    spark = "spark"
+
+
+class EngineName(StrEnum):
+    """What computes."""
 
     duckdb = "duckdb"
     spark = "spark"
@@ -57,6 +65,14 @@ def score(
             help="分多少片依次评价, 越多越省内存 / parts scored one after the other: 1, 2, 4 … 64, for less memory"
         ),
     ] = 1,
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="计算引擎, 结果相同 / what computes: the same rows either way"),
+    ] = EngineName.duckdb,
+    master: Annotated[
+        str,
+        typer.Option(help="Spark 集群地址, 仅 --engine spark / the Spark master: local[*], spark://host:7077, yarn"),
+    ] = DEFAULT_MASTER,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """评价一个领域的全部主体 / score every subject of a domain and commit the run to the lake.
@@ -85,7 +101,11 @@ def score(
             models=workplace.models,
             spool=workplace.spool,
             known_at=instant,
-            engine=InProcess(shards, progress=report),
+            engine=(
+                InProcess(shards, progress=report)
+                if engine is EngineName.duckdb
+                else OnSpark(workplace.lake_opener(), master, shards)
+            ),
         )
     if as_json:
         typer.echo(json.dumps(asdict(run) | {"as_of": run.as_of.isoformat()}, ensure_ascii=False))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -151,6 +152,19 @@ def test_every_step_renders_for_spark_when_a_model_is_compiled(model: Model) -> 
         text = step.query.sql("spark", identify=True, unsupported_level=ErrorLevel.RAISE)
         assert text.startswith("SELECT")
     assert "-- grades" in program.text("spark")
+
+
+def test_printed_sql_runs_in_duckdb_when_its_inputs_are_there(tmp_path: Path) -> None:
+    inputs = join_inputs(ENVIRONMENT, SUBJECTS)
+    resolved = resolve(ENVIRONMENT, AS_OF, MODELS.tables)
+    program = compile_model(resolved, AS_OF, inputs.keys())
+    with duckdb.connect() as connection:
+        for source, name in program.inputs.items():
+            connection.register(name, inputs[source])
+        answers = [connection.execute(one.query).fetchall() for one in connection.extract_statements(program.text())]
+    graded = [(row[0], row[6]) for row in answers[-len(program.outputs)]]
+    found = run(ENVIRONMENT, inputs, tmp_path)
+    assert graded == [(row["subject_ref"], row["grade"]) for row in read_rows(found, "grades")]
 
 
 def test_compiled_sql_divides_only_to_round_when_all_steps_are_read() -> None:
