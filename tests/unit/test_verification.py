@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exchange_formats.keys import checkpoint_sent_key
+from exchange_formats.manifests import RunManifest
 from gateway.verification.findings import Report
 from tests.fakes import MemoryStore
 from tests.proof_samples import DOMAIN, JULY, JUNE, PENALTIES, Province
@@ -39,6 +40,12 @@ def is_evidence(key: str) -> bool:
 
 def evidence(province: Province) -> list[str]:
     return province.keys(is_evidence)
+
+
+def find(province: Province, run: RunManifest, name: str) -> str:
+    """The key of a file of a run."""
+    (key,) = province.keys(lambda key: run.run_id in key and key.endswith(f"/{name}"))
+    return key
 
 
 def named(report: Report) -> set[str]:
@@ -133,12 +140,12 @@ def test_two_swapped_objects_are_both_named(province: Province) -> None:
 def test_older_object_in_the_place_of_a_newer_one_is_named(province: Province) -> None:
     first, second = province.manifest(0), province.manifest(1)
     for name in ("grades.arrow", "evidence.arrow"):
-        old, new = (province.keys(lambda k, r=r, n=name: r.run_id in k and k.endswith(n))[0] for r in (first, second))
+        old, new = (find(province, run, name) for run in (first, second))
         objects = province.store.objects
         kept, objects[new] = objects[new], objects[old]
         assert new in named(province.prove(recompute=False))
         objects[new] = kept
-    plans = [province.keys(lambda k, r=r: r.run_id in k and k.endswith("plan.json"))[0] for r in (first, second)]
+    plans = [find(province, run, "plan.json") for run in (first, second)]
     province.store.objects[plans[1]] = province.store.objects[plans[0]]
     assert plans[1] in named(province.prove(recompute=False))
 
@@ -225,7 +232,7 @@ def test_publication_is_missed_by_the_next_when_plan_and_receipt_are_gone(provin
 
 def test_receipt_of_another_publication_is_named(province: Province) -> None:
     first, second = province.manifest(0), province.manifest(1)
-    keys = [province.keys(lambda k, r=r: r.run_id in k and k.endswith("receipt.json"))[0] for r in (first, second)]
+    keys = [find(province, run, "receipt.json") for run in (first, second)]
     province.store.objects[keys[1]] = province.store.objects[keys[0]]
     assert any(one.key == keys[1] and one.kind == "misplaced" for one in province.prove(recompute=False).findings)
 
