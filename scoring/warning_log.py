@@ -45,7 +45,9 @@ from scoring.warning_transitions import (
 from scoring.working_days import add_working_days
 
 _NUMBERS: Final = pa.schema([("level", pa.string()), ("used", pa.int32())])
-_EARLIER: Final = pa.schema([GRADES.field("subject_ref"), GRADES.field("grade"), GRADES.field("score")])
+_EARLIER: Final = pa.schema(
+    [GRADES.field(name) for name in ("subject_ref", "grade", "score", "origin", "public_credit_origin")]
+)
 
 
 @dataclass(frozen=True)
@@ -145,17 +147,19 @@ def fold_events(
 
 @contextmanager
 def _open_engine(output: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    with TemporaryDirectory(dir=output, prefix=".spill-") as spill:
-        with duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spill}) as connection:
-            connection.execute("SET preserve_insertion_order TO false")
-            connection.execute("SET TimeZone = 'UTC'")
-            try:
-                yield connection
-            except duckdb.OutOfMemoryException as error:
-                raise FatalError(
-                    f"预警记录内存不足 / the warning log needs more than {memory_limit} of memory or disk",
-                    hint="raise XINQIAO_MEMORY_LIMIT, or free disk space for spilling",
-                ) from error
+    with (
+        TemporaryDirectory(dir=output, prefix=".spill-") as spill,
+        duckdb.connect(config={"memory_limit": memory_limit, "temp_directory": spill}) as connection,
+    ):
+        connection.execute("SET preserve_insertion_order TO false")
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise FatalError(
+                f"预警记录内存不足 / the warning log needs more than {memory_limit} of memory or disk",
+                hint="raise XINQIAO_MEMORY_LIMIT, or free disk space for spilling",
+            ) from error
 
 
 def _register_earlier(
@@ -163,11 +167,12 @@ def _register_earlier(
 ) -> None:
     """A view of the grades of ``runs``, with the run's day and its ``number`` from ``first``."""
     connection.register(f"{name}_none", _EARLIER.empty_table())
-    parts = [f"SELECT subject_ref, grade, score, CAST(NULL AS DATE) AS as_of, 0 AS number FROM {name}_none"]
+    columns = ", ".join(_EARLIER.names)
+    parts = [f"SELECT {columns}, CAST(NULL AS DATE) AS as_of, 0 AS number FROM {name}_none"]
     for number, run in enumerate(runs, start=first):
         connection.register(f"{name}_{number}", run.grades)
         day = f"CAST('{run.as_of.isoformat()}' AS DATE)"
-        parts.append(f"SELECT subject_ref, grade, score, {day} AS as_of, {number} AS number FROM {name}_{number}")
+        parts.append(f"SELECT {columns}, {day} AS as_of, {number} AS number FROM {name}_{number}")
     connection.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(parts)}")
 
 

@@ -61,7 +61,7 @@ class Expiring(Frozen):
 
 
 class Fall(Frozen):
-    """A fall since an earlier run of the same model: any of the conditions that are named.
+    """A fall since an earlier run of the same model, on public credit of the same origin: any of the conditions named.
 
     ``into``: the grade fell to this letter since the run before. ``grades``, ``points``: the grade or the score
     fell by as much since any run that stood within the window ``within``.

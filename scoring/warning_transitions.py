@@ -49,6 +49,8 @@ LEVELS: Final = pa.schema(
 
 #: The best that each subject fell from, by the first rule that holds. The trigger names that grade and the last day
 #: it stood; the last trigger also what it fell to. A fall that a rule above has told already is not told again.
+#: Like is compared with like: points that only went with a public-credit result that has grown too old are no fall,
+#: nor is another way of grading; what an override decides is one in any case.
 FALLS: Final = """
 CREATE TEMP TABLE falls AS
 WITH told AS (
@@ -57,7 +59,8 @@ WITH told AS (
 ), compared AS (
     SELECT c.subject_ref, c.grade, c.score, h.grade AS was, h.score AS was_score, h.as_of AS was_on
     FROM grades_in AS c JOIN earlier AS h USING (subject_ref)
-    WHERE c.grade BETWEEN 'A' AND 'E' AND h.grade BETWEEN 'A' AND 'E'
+    WHERE c.origin = h.origin AND (c.public_credit_origin = h.public_credit_origin OR len(c.override_reasons) > 0)
+      AND c.grade BETWEEN 'A' AND 'E' AND h.grade BETWEEN 'A' AND 'E'
       AND (h.grade < c.grade OR h.score - c.score >= (SELECT min(fallen_points) FROM rules WHERE by_fall))
 )
 SELECT g.subject_ref, subject_type, subject_name, individual_business, city_code, rule, rule_level AS level,

@@ -216,6 +216,15 @@ def test_correction_of_an_earlier_day_is_what_the_next_run_is_compared_with(stor
     assert story.run("2026-06-25", "C") == []
 
 
+def test_grade_that_lost_its_public_credit_result_did_not_fall(story: Story) -> None:
+    story.run("2026-06-10", "B")
+    missing = {"public_credit_origin": "neutral"}
+    assert story.run("2026-06-20", [graded(A, "D") | missing]) == []
+    # A veto is a fall whatever the score rests on.
+    vetoed = graded(A, "E") | missing | {"override_reasons": ["IND1203"]}
+    assert story.run("2026-06-21", [vetoed]) == [("raised", "fell_to_worst", "red")]
+
+
 def test_new_model_is_not_a_fall(story: Story) -> None:
     story.run("2026-06-10", "B")
     run = story.runs.commit(on("2026-06-20"), [graded(A, "D")], model="enterprise_environment@2026.2")
