@@ -130,7 +130,8 @@ class _Speaker:
             return
         yield self.words.left_out
         for row in rows:
-            yield f"  {row.indicator} {self._record(row)}: {self.words.exclusions[row.excluded or '']}"
+            name = f"{row.indicator} " if row.indicator else ""
+            yield f"  {name}{self._record(row)}: {self.words.exclusions[row.excluded or '']}"
 
     def overrides(self) -> Iterator[str]:
         if not self.grade.override_reasons:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -60,13 +59,14 @@ class Reported(Frozen):
 
 def check_native(document: Document[Any], native: Native, path: tuple[str | int, ...]) -> Iterator[Problem]:
     """Native bands lie end to end from 0 upwards, best first, each grade once, and all within the total."""
-    for index, (above, band) in enumerate(pairwise((None, *native.bands))):
+    for index, band in enumerate(native.bands):
         here = (*path, "bands", index)
-        upper = above.from_ if above else None
-        if band is not None and band.below != upper:
-            yield document.problem((*here, "below"), "the bands overlap or leave a gap", expected=str(upper or "null"))
+        upper = native.bands[index - 1].from_ if index else None
+        if band.below != upper:
+            shown = "null" if upper is None else str(upper)
+            yield document.problem((*here, "below"), "the bands overlap or leave a gap", expected=shown)
         # The best band may begin at the total itself: only a full score has it.
-        if band is not None and (band.from_ >= upper if upper is not None else band.from_ > native.total):
+        if band.from_ > native.total or (upper is not None and band.from_ >= upper):
             yield document.problem((*here, "from"), "the band is empty", expected=f"less than {upper or native.total}")
     last = native.bands[-1]
     if last.from_ != 0:

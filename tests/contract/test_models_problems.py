@@ -85,11 +85,11 @@ def spoil(tmp_path: Path) -> Spoil:
             "no such dataset in the catalogue; got permits",
         ),
         (
-            "lookback: P60M",
-            "lookback: P60M\noptional: {profile: P9D}",
+            "optional: {honour",
+            "optional: {profile: P9D, honour",
             "optional.profile: the dataset is required already",
         ),
-        ("lookback: P60M", "lookback: P60M\noptional: {honour: soon}", "not a period of days"),
+        ("optional: {honour: P60D", "optional: {honour: soon", "not a period of days"),
         ("from: profile", "from: penalty", "subjects.from: subjects come from profiles"),
         (
             "dataset: penalty, where: \"violation_code = '1201'\"",
@@ -313,6 +313,66 @@ def test_public_credit_evaluation_is_refused_when_it_would_be_made_of_its_own_re
     models = spoil("dimensions:\n", dimension, name=name)
     assert any("cannot be made of its own results" in str(problem) for problem in models.problems)
     assert "public_credit_enterprise" not in models.versions
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("below: null}", "below: 100}", "native.bands[0].below: the bands overlap or leave a gap; expected null"),
+        ("total: 100", "total: 50", "native.bands[0].from: the band is empty"),
+        ("grade: 红", "grade: 黄", "native.bands: a grade stands twice"),
+    ],
+)
+def test_native_bands_are_refused_when_they_are_not_whole(spoil: Spoil, old: str, new: str, complaint: str) -> None:
+    models = spoil(old, new)
+    assert any(complaint in str(problem) for problem in models.problems), [str(one) for one in models.problems]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("above: substantiated_rate", "above: no_such_rate", "IND2111.above: there is no such statistic"),
+        ("day: filed_on", "day: outcome", "statistics.substantiated_rate.day: not a date column of the dataset"),
+        ("kind: ratio", "kind: ratios", "statistics.substantiated_rate.measure.kind"),
+        ("percentile: 90", "percentile: 100", "statistics.substantiated_rate.percentile"),
+        ("deduct: {per: 40}\n      other", "deduct: {severity: true}\n      other", "'per' points, once"),
+    ],
+)
+def test_statistic_is_refused_with_its_place_when_it_is_wrong(spoil: Spoil, old: str, new: str, complaint: str) -> None:
+    models = spoil(old, new, name="enterprise_credit_risk@2026.1.yaml")
+    assert any(complaint in str(problem) for problem in models.problems), [str(one) for one in models.problems]
+
+
+@pytest.mark.parametrize(
+    ("crosswalk", "complaint"),
+    [("statistical_five", "no sound table of that name"), ("Statistical", "not of the right form")],
+)
+def test_reported_grades_are_refused_when_no_crosswalk_is_there(spoil: Spoil, crosswalk: str, complaint: str) -> None:
+    models = spoil("statistical_four_level", crosswalk, name="statistical_credit@2026.1.yaml")
+    assert any(complaint in str(problem) for problem in models.problems), [str(one) for one in models.problems]
+
+
+@pytest.mark.parametrize(
+    ("measure", "complaint"),
+    [
+        ("measure: {kind: sum}, deduct: {bins: [{from: 1, points: 5}]}", "sum and max measure a column"),
+        ("measure: {kind: ratio}, deduct: {bins: [{from: 1, points: 5}]}", "a ratio says where"),
+        ("measure: {kind: sum, column: kind}, deduct: {bins: [{from: 1, points: 5}]}", "not a number column"),
+        (
+            "measure: {kind: ratio, where: 1 / 0}, deduct: {bins: [{from: 1, points: 5}]}",
+            "is not allowed in a condition",
+        ),
+        ("measure: {kind: count}, deduct: {bins: [{from: 2, points: 5}, {from: 1, points: 9}]}", "bins stand in order"),
+        ("measure: {kind: count}, deduct: {per: 5}", "measure and bins belong together"),
+        ("deduct: {bins: [{from: 1, points: 5}]}", "measure and bins belong together"),
+    ],
+)
+def test_measure_is_refused_with_its_place_when_it_is_wrong(spoil: Spoil, measure: str, complaint: str) -> None:
+    written = measure.replace("}, deduct", "}\n        deduct")
+    models = spoil("deduct: {per: 80, cap: 240}", written)
+    mine = [problem for problem in models.problems if complaint in str(problem)]
+    assert mine, [str(problem) for problem in models.problems]
+    assert all("IND1201" in problem.key and problem.line > 0 for problem in mine)
 
 
 def test_alias_that_refers_to_itself_is_refused_when_a_model_is_read(spoil: Spoil) -> None:
