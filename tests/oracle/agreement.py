@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass
 class Agreement:
-    """How many subjects, rows of records and rows of evidence were compared, and where they differ.
+    """How many subjects, rows of records, evidence and warnings were compared, and where they differ.
 
     ``computed``: how many subjects of each computed grade there were.
     """
@@ -62,6 +62,7 @@ class Agreement:
     subjects: int = 0
     records: int = 0
     evidence: int = 0
+    warnings: int = 0
     computed: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
@@ -70,6 +71,7 @@ class Agreement:
         self.subjects += part.subjects
         self.records += part.records
         self.evidence += part.evidence
+        self.warnings += part.warnings
         self.computed += part.computed
         self.differences += part.differences
 
@@ -77,7 +79,7 @@ class Agreement:
         computed = " ".join(f"{grade}:{count}" for grade, count in sorted(self.computed.items()))
         return (
             f"{len(self.differences):6} differences, {self.subjects:7} subjects, {self.records:8} records, "
-            f"{self.evidence:8} rows of evidence, {computed}"
+            f"{self.evidence:8} rows of evidence, {self.warnings:7} warnings, {computed}"
         )
 
 
@@ -151,6 +153,10 @@ def compare_province(resolved: ResolvedModel, as_of: date, subjects: int, seed: 
         if subject in said.grades:
             for what in _differences(said.grades[subject], said.evidence.get(subject, []), row, rows):
                 differ(subject, what)
+        warnings = oracle.warn(row)
+        found.warnings += len(warnings)
+        if said.warnings.get(subject, []) != warnings:
+            differ(subject, f"warnings: engine {said.warnings.get(subject, [])}, oracle {warnings}")
     if said.measures != measures:
         differ("-", f"measures: engine {said.measures}, oracle {measures}")
     return found
@@ -174,6 +180,7 @@ class Run:
 
     grades: Mapping[str, Mapping[str, Any]]
     evidence: Mapping[str, Sequence[Mapping[str, Any]]]
+    warnings: Mapping[str, Sequence[Mapping[str, Any]]]
     unmatched: Sequence[Mapping[str, Any]]
     measures: Mapping[tuple[str, str], int]
 
@@ -183,15 +190,20 @@ def run_engine(province: Province) -> Run:
     inputs = {source: build_table(source, rows) for source, rows in province.inputs.items()}
     with tempfile.TemporaryDirectory() as folder:
         evaluation = evaluate(province.resolved, inputs, province.as_of, Path(folder))
-        evidence: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in read_artefact(evaluation, "evidence"):
-            evidence[row["subject_ref"]].append(row)
         return Run(
             grades={row["subject_ref"]: row for row in read_artefact(evaluation, "grades")},
-            evidence=evidence,
+            evidence=_by_subject(read_artefact(evaluation, "evidence")),
+            warnings=_by_subject(read_artefact(evaluation, "warnings")),
             unmatched=read_artefact(evaluation, "unmatched"),
             measures={(row["grade"], row["code"]): row["subjects"] for row in read_artefact(evaluation, "measures")},
         )
+
+
+def _by_subject(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["subject_ref"]].append(row)
+    return found
 
 
 def read_artefact(evaluation: Evaluation, name: str) -> list[dict[str, Any]]:

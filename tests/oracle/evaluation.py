@@ -16,6 +16,7 @@ from tests.oracle.conditions import holds
 from tests.oracle.indicators import ZERO, Claim, Scorer, Sheet
 from tests.oracle.population import Population
 from tests.oracle.records import Day, Inputs, Record, not_in_force
+from tests.oracle.standing_warnings import Watch
 
 #: Who is worse.
 ORDER: Final = "ABCDE"
@@ -42,6 +43,11 @@ class Oracle:
         self.model = day.resolved.model
         self.population = Population(day, inputs)
         self.scorer = Scorer(self.population)
+        self.watch = Watch(self.population)
+
+    def warn(self, grade: dict[str, Any]) -> list[dict[str, Any]]:
+        """The rows of WARNINGS of the subject of a row of GRADES."""
+        return list(self.watch.warn(grade, self.population.happened(grade["subject_ref"])))
 
     def subjects(self) -> list[str]:
         """Everyone who is judged, in order."""
