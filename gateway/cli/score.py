@@ -41,38 +41,41 @@ class EngineName(StrEnum):
     spark = "spark"
 
 
+_AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=[_DAY],
+        help="评价基准日 (上海当日终), 缺省今天, 公共信用缺省上一周期末 / as of the end of this day; "
+        "default today, for public credit the end of the last cycle",
+    ),
+]
+_KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        "--known-at",
+        help="只用此刻之前已入库的数据: 日期或时刻 / use what was known at this date (its first moment) or instant",
+    ),
+]
+_Shards = Annotated[
+    int,
+    typer.Option(
+        help="分多少片依次评价, 越多越省内存 / parts scored one after the other: 1, 2, 4 … 64, for less memory"
+    ),
+]
+_Engine = Annotated[EngineName, typer.Option(help="计算引擎, 结果相同 / what computes: the same rows either way")]
+_Master = Annotated[
+    str, typer.Option(help="Spark 集群地址, 仅 --engine spark / the Spark master: local[*], spark://host:7077, yarn")
+]
+
+
 def score(
     domain: Annotated[str, typer.Argument(help="领域 / domain id")],
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            "--as-of",
-            formats=[_DAY],
-            help="评价基准日 (上海当日终), 缺省今天, 公共信用缺省上一周期末 / as of the end of this day; "
-            "default today, for public credit the end of the last cycle",
-        ),
-    ] = None,
-    known_at: Annotated[
-        str | None,
-        typer.Option(
-            "--known-at",
-            help="只用此刻之前已入库的数据: 日期或时刻 / use what was known at this date (its first moment) or instant",
-        ),
-    ] = None,
-    shards: Annotated[
-        int,
-        typer.Option(
-            help="分多少片依次评价, 越多越省内存 / parts scored one after the other: 1, 2, 4 … 64, for less memory"
-        ),
-    ] = 1,
-    engine: Annotated[
-        EngineName,
-        typer.Option(help="计算引擎, 结果相同 / what computes: the same rows either way"),
-    ] = EngineName.duckdb,
-    master: Annotated[
-        str,
-        typer.Option(help="Spark 集群地址, 仅 --engine spark / the Spark master: local[*], spark://host:7077, yarn"),
-    ] = DEFAULT_MASTER,
+    as_of: _AsOf = None,
+    known_at: _KnownAt = None,
+    shards: _Shards = 1,
+    engine: _Engine = EngineName.duckdb,
+    master: _Master = DEFAULT_MASTER,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """评价一个领域的全部主体 / score every subject of a domain and commit the run to the lake.
