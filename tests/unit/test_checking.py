@@ -171,7 +171,7 @@ def test_the_command_lists_every_problem_and_exits_1(departments: Path, models: 
     assert run.exit_code == 1
     assert "market_regulation.yaml:11:1 schedule: not a cron expression" in run.output
     assert "provincial_platform.yaml:11:1 late_after: not a duration" in run.output
-    assert run.output.endswith("7 个文件 file(s): 2 个问题 problem(s)\n")
+    assert run.output.endswith(f"{files} 个文件 file(s): 2 个问题 problem(s)\n")
 
     run = CliRunner().invoke(gateway.cli.app, ["check", "--json", *folders])
     assert run.exit_code == 1
