@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -385,7 +386,7 @@ def test_text_of_a_model_stays_a_text_when_it_looks_like_sql(tmp_path: Path, tex
     plain = {"scheme": text, "scheme_en": text, "basis": [text], "status": "assumption", "total": 100}
     model = vary(ENVIRONMENT, native=plain | {"bands": [{"grade": text, "from": 0, "below": None}]})
     found = score_all(model, [{"public_credit": 820}])[0].grade
-    assert (found.native_grade, found.native_scheme, found.score) == (text, text, 846)
+    assert (found.native_grade, found.native_scheme, found.score) == (text, text, Decimal(846))
 
 
 def test_domain_with_overlapping_versions_reaches_no_engine_when_its_models_are_loaded(tmp_path: Path) -> None:

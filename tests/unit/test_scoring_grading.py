@@ -338,8 +338,8 @@ LAYERED = vary(
 def test_every_override_applies_when_one_record_fulfils_several(found: Outcome) -> None:
     assert (found.grade.grade, found.grade.override_reasons, found.score) == ("E", ("any_fine", "pipes"), NOTHING)
     assert [(row.indicator, row.points) for row in found.findings.evidence if row.entry == "override"] == [
-        ("any_fine", 0),
-        ("pipes", 0),
+        ("any_fine", Decimal(0)),
+        ("pipes", Decimal(0)),
     ]
 
 

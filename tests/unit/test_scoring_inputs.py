@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def test_records_of_every_department_count_when_a_dataset_is_named_with_a_star(t
     rows = [row for row in found.findings.evidence if row.entry == "record"]
     # Both carry the same id in their own department and both count: 80, and 80 again as a repetition.
     assert [(row.dataset, row.record_id, row.points) for row in rows] == [
-        ("ecology_environment/penalty", "r0", -80),
-        ("transport/penalty", "r0", -120),
+        ("ecology_environment/penalty", "r0", Decimal(-80)),
+        ("transport/penalty", "r0", Decimal(-120)),
     ]
     assert found.score == 700
     assert found.grade.not_collected == ("judgments",)
@@ -120,7 +121,7 @@ def test_inputs_a_star_stands_for_are_those_there_are_when_a_model_is_compiled()
 def test_subject_without_a_record_has_its_bases_when_a_model_asks_for_no_minimum(tmp_path: Path) -> None:
     inputs = {"ecology_environment/profile": build_records("ecology_environment/profile", [PROFILE])}
     found = _score(_everywhere(), inputs, tmp_path)[MINE]
-    assert (found.score, found.grade.grade, found.grade.flags) == (900, "A", ())
+    assert (found.score, found.grade.grade, found.grade.flags) == (Decimal(900), "A", ())
     (tmp_path / "n").mkdir()
     strict = _score(_everywhere(minimum_records=1), inputs, tmp_path / "n")[MINE]
     assert (strict.score, strict.grade.grade) == (None, "N")

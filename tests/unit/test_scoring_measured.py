@@ -84,7 +84,7 @@ def test_value_of_the_counting_records_is_measured(tmp_path: Path, measure: dict
         _incident("2026-05-02", deaths=9, repaired_on=on("2026-06-01")),
     )
     rows = [row for row in found.findings.evidence if row.entry == "_measure"]
-    assert [(row.value, row.points) for row in rows] == [(Decimal(value), -40)]
+    assert [(row.value, row.points) for row in rows] == [(Decimal(value), Decimal(-40))]
     assert found.score == 960
 
 
@@ -113,7 +113,9 @@ def test_measured_records_neither_fade_nor_repeat_and_are_all_in_evidence(tmp_pa
     found = _score(tmp_path, model, _incident("2022-01-01"), _incident("2022-02-01"))
     assert found.score == 950
     assert found.records("mine") == ["r0", "r1"]
-    assert [(reason.indicator, reason.records, reason.points) for reason in found.grade.reasons] == [("mine", 2, -50)]
+    assert [(reason.indicator, reason.records, reason.points) for reason in found.grade.reasons] == [
+        ("mine", 2, Decimal(-50))
+    ]
 
 
 def test_subject_without_a_counting_record_is_not_measured(tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_indicator_holds_once_only_where_the_own_value_is_above_the_group_s(tmp_
     found = _compare(tmp_path, [row for number in range(10) for row in _complaints(number, number, 10 - number)])
     assert {ref: outcome.score for ref, outcome in found.items() if outcome.score != 1000} == {reference(9): 960}
     rows = [row for row in found[reference(9)].findings.evidence if row.entry == "_measure"]
-    assert [(row.indicator, row.value, row.points) for row in rows] == [("mine", Decimal("0.9"), -40)]
+    assert [(row.indicator, row.value, row.points) for row in rows] == [("mine", Decimal("0.9"), Decimal(-40))]
     assert found[reference(9)].grade.not_collected == ()
 
 
@@ -224,4 +226,4 @@ def test_shards_agree_with_the_whole_when_a_model_compares_with_statistics(tmp_p
 
 def test_indicator_is_not_collected_when_there_are_no_reference_statistics(tmp_path: Path) -> None:
     found = read_outcomes(run(COMPARING, _province(_complaints(0, 5, 0)), tmp_path))[reference(0)]
-    assert (found.score, found.grade.not_collected) == (1000, ("mine",))
+    assert (found.score, found.grade.not_collected) == (Decimal(1000), ("mine",))

@@ -35,7 +35,7 @@ def _platform(score: int, day: date) -> dict[str, Any]:
 def test_platform_s_latest_result_is_used_when_our_own_is_newer(tmp_path: Path) -> None:
     platform = [_platform(810, on("2026-06-01")), _platform(820, on("2026-06-10"))]
     found = _grade(tmp_path, platform, _own((Decimal(700), AS_OF)))
-    assert (found.public_credit_origin, found.public_credit_score) == ("platform", 820)
+    assert (found.public_credit_origin, found.public_credit_score) == ("platform", Decimal(820))
     assert found.public_credit_evaluated_on == on("2026-06-10")
     assert found.score == 846
 
@@ -56,7 +56,7 @@ def test_own_model_s_result_is_used_when_the_platform_s_is_older_than_its_cycle_
 def test_own_result_must_not_be_older_than_the_cycle_or_later_than_as_of(tmp_path: Path) -> None:
     own = _own((Decimal(700), on("2026-05-29")), (Decimal(990), on("2026-07-01")))
     found = _grade(tmp_path, [], own)
-    assert (found.public_credit_origin, found.public_credit_score) == ("neutral", 800)
+    assert (found.public_credit_origin, found.public_credit_score) == ("neutral", Decimal(800))
     assert found.flags == (PUBLIC_CREDIT_MISSING,)
 
 
@@ -72,7 +72,7 @@ def test_subject_is_n_when_neither_platform_nor_own_model_scored_it_and_it_has_n
 
 def test_subject_without_a_record_is_scored_when_our_own_model_did_score_it(tmp_path: Path) -> None:
     found = _grade(tmp_path, [], _own((Decimal(800), on("2026-06-30"))))
-    assert (found.grade, found.score, found.public_credit_origin) == ("B", 840, "own_model")
+    assert (found.grade, found.score, found.public_credit_origin) == ("B", Decimal(840), "own_model")
 
 
 def test_evidence_names_our_own_results_as_the_source_when_they_were_used(tmp_path: Path) -> None:
