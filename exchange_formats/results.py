@@ -66,7 +66,6 @@ REASON: Final = pa.struct(
     [_required("indicator", pa.string()), _required("records", pa.int64()), _required("points", POINTS)]
 )
 
-#: Whom a row is about, as every artefact of subjects says it.
 #: The input that holds the reference statistics of a cycle.
 REFERENCE_STATISTICS: Final = "scored/reference_statistics"
 #: One row a statistic and group, ordered by both.
@@ -82,6 +81,7 @@ STATISTICS: Final = pa.schema(
     ]
 )
 
+#: Whom a row is about, as every artefact of subjects says it.
 SUBJECT: Final = [
     _required("subject_ref", pa.string()),
     _required("subject_type", pa.string()),
