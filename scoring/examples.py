@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from exchange_formats.datasets import LINEAGE_FIELDS, Dataset
@@ -26,16 +27,45 @@ SUBJECTS: Mapping[SubjectType, str] = {
     "public_institution": "12330100MA27XXXX8U",
     "government_agency": "11330100MA27XXXX8U",
 }
+#: Between a reference and the number of its example.
+_APART: Final = "~"
 #: What stands in a required column that an example leaves out.
 _FILLINGS: Mapping[str, Any] = {"string": "-", "integer": 0, "boolean": False}
 
 
-def run_example(model: Model, example: Example, folder: Path) -> tuple[str, ...]:
-    """Evaluate one example in ``folder``; what differs from its expectation, empty when it holds."""
-    inputs = build_inputs(model, example.given, example.as_of)
-    evaluation = evaluate(resolve(model, example.as_of), inputs, example.as_of, folder)
-    (path,) = evaluation.paths("grades")
-    grade = pads.dataset(path, format="ipc").to_table().to_pylist()[0]
+def run_examples(model: Model, folder: Path) -> tuple[tuple[str, ...], ...]:
+    """Evaluate a model's examples in ``folder``; of each what differs from its expectation, empty where it holds.
+
+    Examples of one day and the same datasets are subjects of one evaluation.
+    """
+    given = [build_inputs(model, example.given, example.as_of) for example in model.examples]
+    together: dict[tuple[date, frozenset[str]], list[int]] = {}
+    for number, (example, inputs) in enumerate(zip(model.examples, given, strict=True)):
+        together.setdefault((example.as_of, frozenset(inputs)), []).append(number)
+    grades: dict[int, Mapping[str, Any]] = {}
+    for group, ((as_of, sources), numbers) in enumerate(together.items()):
+        own = folder / str(group)
+        own.mkdir()
+        inputs = {
+            source: pa.concat_tables([_name_apart(given[number][source], number) for number in numbers])
+            for source in sorted(sources)
+        }
+        evaluation = evaluate(resolve(model, as_of), inputs, as_of, own)
+        for row in pads.dataset(evaluation.paths("grades"), format="ipc").to_table().to_pylist():
+            grades[int(row["subject_ref"].rpartition(_APART)[2])] = row
+    return tuple(_compare(example, grades[number]) for number, example in enumerate(model.examples))
+
+
+def _name_apart(table: pa.Table, number: int) -> pa.Table:
+    """The rows of one example under a subject and records of its own."""
+    for name in ("subject_ref", "record_id"):
+        place = table.schema.get_field_index(name)
+        renamed = pc.binary_join_element_wise(table.column(name), f"{_APART}{number}", "")
+        table = table.set_column(place, table.schema.field(place), renamed)
+    return table
+
+
+def _compare(example: Example, grade: Mapping[str, Any]) -> tuple[str, ...]:
     found = {
         "grade": grade["grade"],
         "score": grade["score"],

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from connectors.department import load_departments
-from scoring.examples import run_example
+from scoring.examples import run_examples
 from scoring.library import load_models
-from scoring.model import Deduct, Example, Indicator, Model, Override
+from scoring.model import Deduct, Indicator, Model, Override
 
 MODELS = load_models()
 DATA = Path(__file__).parents[1] / "data" / "indicators.csv"
@@ -103,13 +103,10 @@ def test_model_says_what_it_is_and_rests_on_when_it_is_read(model: Model) -> Non
     assert all(title.isascii() for title in titles)
 
 
-@pytest.mark.parametrize(
-    ("model", "example"),
-    [(model, example) for model in MODELS.by_id.values() for example in model.examples],
-    ids=lambda part: part.id if isinstance(part, Model) else part.title.rpartition("/")[2].strip(),
-)
-def test_example_holds_when_it_is_scored(model: Model, example: Example, tmp_path: Path) -> None:
-    assert run_example(model, example, tmp_path) == ()
+@_all(MODELS.by_id)
+def test_examples_hold_when_they_are_scored(model: Model, tmp_path: Path) -> None:
+    titles = [example.title for example in model.examples]
+    assert dict(zip(titles, run_examples(model, tmp_path), strict=True)) == dict.fromkeys(titles, ())
 
 
 @_all(INDUSTRY)
