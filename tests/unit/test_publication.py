@@ -121,6 +121,7 @@ def test_message_says_what_the_run_says_when_it_is_read(runs: Runs, publish: Any
     ]
     assert [(one.id, one.title) for one in found.override_reasons] == [("IND1203", "暗管偷排、篡改伪造监测数据")]
     assert [(one.code, one.title) for one in found.measures] == [("M08", "约谈")]
+    assert found.public_credit is not None
     assert (found.public_credit.origin, found.public_credit.score) == ("platform", "820.00")
 
 
