@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 
 from connectors.object_store import ObjectMissingError, ObjectStore
 from exchange_formats.digests import digest_file
-from exchange_formats.keys import landing_prefix
-from exchange_formats.manifests import BatchManifest, CompactManifest, PurgeManifest, RunManifest
+from exchange_formats.keys import PURGE_FOLDER, landing_prefix, manifest_digest
+from exchange_formats.manifests import (
+    BatchManifest,
+    CompactManifest,
+    PurgedFile,
+    PurgeManifest,
+    RunManifest,
+    decode_manifest,
+)
 from exchange_formats.results import MODEL_FILE
+from gateway.verification.dependents import DATASET_KEY
 from gateway.verification.findings import Finding, Purged, Report, changed, inconsistent, missing, unreadable
 from gateway.verification.survey import Placed, Progress, Survey, files_of
 
@@ -46,18 +55,36 @@ def check_objects(survey: Survey, scope: Collection[Placed], report: Report, fol
         for key, found in survey.purged(landing_prefix(one.manifest.department, one.manifest.dataset)).items()
     }
     for number, file in enumerate(sorted(wanted.values(), key=lambda one: one.key), start=1):
-        if file.key in gone:
-            purged, manifest = gone[file.key]
-            redacted = purged.replacement is not None
-            report.purged.append(Purged(file.key, manifest.article, manifest.day, redacted, manifest.sha256))
-            if file.key in survey.keys:
-                report.notes.append(f"清除未完成, 再执行一次 xinqiao purge / the purge is not finished: {file.key}")
-        else:
+        taken = gone.get(file.key)
+        if taken is None:
             size, found = _check(survey.store, file, folder)
-            report.add(tuple(found))
+            taken = _find_purge(survey, file.key) if any(one.kind == "missing" for one in found) else None
+            report.add(found if taken is None else ())
             report.objects += 1
             report.bytes += size
+        elif file.key in survey.keys:
+            report.notes.append(f"清除未完成, 再执行一次 xinqiao purge / the purge is not finished: {file.key}")
+        if taken is not None:
+            purged, manifest = taken
+            redacted = purged.replacement is not None
+            report.purged.append(Purged(file.key, manifest.article, manifest.day, redacted, manifest.sha256))
         progress("对象 objects", number, len(wanted))
+
+
+def _find_purge(survey: Survey, key: str) -> tuple[PurgedFile, PurgeManifest] | None:
+    """The purge that took a file while the lake was looked at; None where nothing says so."""
+    match = DATASET_KEY.match(key)
+    names = survey.store.list_keys(landing_prefix(*match.groups())) if match else ()
+    for name in sorted(one for one in names if PURGE_FOLDER in one and one not in survey.keys):
+        try:
+            manifest = decode_manifest(survey.store.get_bytes(name), manifest_digest(name) or "")
+        except ValueError:
+            continue
+        if isinstance(manifest, PurgeManifest):
+            for file in manifest.files:
+                if file.key == key:
+                    return file, manifest
+    return None
 
 
 def find_unnamed(survey: Survey) -> tuple[str, ...]:
@@ -98,8 +125,7 @@ def _check_file(file: _Wanted, path: Path, size: int) -> Iterator[Finding]:
     if file.rows == _UNCOUNTED:
         return
     try:
-        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
-            rows = sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+        rows = pads.dataset(str(path), format="ipc").count_rows()
     except pa.ArrowInvalid:
         yield unreadable(file.key)
         return

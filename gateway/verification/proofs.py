@@ -32,7 +32,6 @@ from gateway.verification.objects import check_objects, find_unnamed
 from gateway.verification.publications import Publication, list_published_domains, read_publications
 from gateway.verification.replay import replay_entry, replay_run
 from gateway.verification.survey import (
-    CHAIN_ROOTS,
     Placed,
     Progress,
     Survey,
@@ -41,7 +40,11 @@ from gateway.verification.survey import (
 )
 from gateway.verification.witnesses import check_checkpoints, check_inspections, check_references
 
-_EVERYTHING: Final = (*CHAIN_ROOTS, "rejected/", "published/", "outcomes/", INSPECTIONS, CHECKPOINTS)
+#: What names others before what is named.
+_EVERYTHING: Final = (
+    *(CHECKPOINTS, INSPECTIONS, "outcomes/", "published/"),
+    *("warned/", "scored/", "statistics/", "compacted/", "landing/", "rejected/"),
+)
 #: What the commands print of an id is enough to ask for it.
 _SHORTEST_ID: Final = 8
 _NAMED: Final = re.compile(r"/(run|batch)=([0-9a-f]{32})/")
@@ -192,7 +195,7 @@ class Prover:
             raise FatalError(f"不是批次 / no batch lies at {key}")
         department, dataset = match.groups()
         prefix = landing_prefix(department, dataset)
-        prefixes = (prefix, rejected_prefix(department, dataset), "scored/", CHECKPOINTS)
+        prefixes = (CHECKPOINTS, "scored/", prefix, rejected_prefix(department, dataset))
         survey = survey_lake(self.lake.store, prefixes, self.progress)
         report = Report(batch_id)
         placed = survey.manifests.get(prefix, {})
@@ -212,8 +215,8 @@ class Prover:
     def _prefixes_of(self, domain: str) -> tuple[str, ...]:
         """Everything that the runs of a domain use and lead to."""
         scored = survey_lake(self.lake.store, (domain_prefix(domain),))
-        found = [domain_prefix(domain), statistics_prefix(domain), warned_prefix(domain), published_prefix(domain)]
-        found += [run_outcomes_prefix(domain), f"{INSPECTIONS}domain={domain}/", CHECKPOINTS]
+        found = [CHECKPOINTS, f"{INSPECTIONS}domain={domain}/", run_outcomes_prefix(domain), published_prefix(domain)]
+        found += [warned_prefix(domain), domain_prefix(domain), statistics_prefix(domain)]
         for run in scored.runs():
             found += [domain_prefix(other) for other in run.evaluations]
             for source in run.cut:

@@ -39,8 +39,6 @@ from exchange_formats.manifests import (
 from exchange_formats.periods import shanghai_date
 from gateway.verification.findings import Finding, changed, missing, unreadable
 
-#: Roots below which chains of manifests lie.
-CHAIN_ROOTS = ("landing/", "scored/", "statistics/", "warned/", "compacted/")
 #: (what is being done, how many are done, how many there are)
 Progress = Callable[[str, int, int], None]
 
@@ -71,6 +69,8 @@ class Survey:
     keys: frozenset[str] = frozenset()
     manifests: dict[str, dict[str, Placed]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    #: The digest that a manifest's name claims → keys of that name.
+    names: dict[str, list[str]] = field(default_factory=dict)
     _closures: dict[tuple[str, tuple[str, ...]], frozenset[str]] = field(default_factory=dict)
 
     def runs(self, domain: str | None = None) -> tuple[RunManifest, ...]:
@@ -126,10 +126,15 @@ class Survey:
 
 
 def survey_lake(store: ObjectStore, prefixes: Sequence[str], progress: Progress = ignore_progress) -> Survey:
-    """Read every manifest below ``prefixes`` and check its name, its place and its links."""
+    """Read every manifest below ``prefixes`` and check its name, its place and its links.
+
+    What names others comes first among ``prefixes``: the lake goes on, and what is listed later is there by then.
+    """
     keys = frozenset(key for prefix in dict.fromkeys(prefixes) for key in store.list_keys(prefix))
     survey = Survey(store, tuple(prefixes), keys)
     named = sorted((key, digest) for key in keys if (digest := manifest_digest(key)))
+    for key, digest in named:
+        survey.names.setdefault(digest, []).append(key)
     for number, (key, digest) in enumerate(named, start=1):
         _read(survey, key, digest)
         progress("清单 manifests", number, len(named))
@@ -236,8 +241,10 @@ def _check_links(survey: Survey, prefix: str, one: Placed) -> Iterator[Finding]:
 
 def find_missing(survey: Survey, prefix: str, digest: str, named_by: str) -> Iterator[Finding]:
     """A finding where the chain ``prefix`` has no manifest of this digest; one that is there and bad is one already."""
-    if not prefix.startswith(survey.prefixes):
+    if survey.find(prefix, digest) is not None or not prefix.startswith(survey.prefixes):
         return
-    there = any(key.startswith(prefix) and manifest_digest(key) == digest for key in survey.keys)
-    if not there:
+    if any(key.startswith(prefix) for key in survey.names.get(digest, ())):
+        return
+    # The lake goes on while it is looked at: what was committed since the listing is there.
+    if not any(manifest_digest(key) == digest for key in survey.store.list_keys(prefix)):
         yield missing(f"{prefix}…/{manifest_name(digest)}", named_by)

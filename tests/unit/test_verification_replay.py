@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -214,6 +215,20 @@ def test_deleted_without_a_purge_is_broken(tmp_path: Path) -> None:
     assert (finding.key, finding.kind, finding.runs) == (key, "missing", (province.runs[0].run_id,))
     (said,) = report.replays
     assert key in said.skipped
+
+
+def test_purge_while_the_lake_is_looked_at_is_no_break(tmp_path: Path) -> None:
+    province = Province(tmp_path)
+    key = purge_first_part(province)
+    looked = province.prover(recompute=False)
+
+    def purge_meanwhile(stage: str, done: int, total: int) -> None:
+        if key in province.store.objects:
+            purge_expired(province.lake, day=JULY, now=lambda: NOW, spool=province.spool)
+
+    report = replace(looked, progress=purge_meanwhile).prove_everything()
+    assert report.findings == []
+    assert [one.key for one in report.purged] == [key]
 
 
 def test_purge_manifest_that_was_removed_makes_the_lake_broken(tmp_path: Path) -> None:
