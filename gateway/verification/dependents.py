@@ -22,19 +22,15 @@ def name_dependents(survey: Survey, report: Report) -> Report:
     for one in survey.placed():
         owners |= {key: one for key, *_ in files_of(one)}
     report.findings = [replace(one, runs=_dependents(survey, owners, one.key)) for one in report.findings]
-    report.purged = [
-        replace(
-            one, runs=tuple(run for run in _dependents(survey, owners, one.key) if run not in _made_after(survey, one))
-        )
-        for one in report.purged
-    ]
+    report.purged = [replace(one, runs=_readers(survey, owners, one)) for one in report.purged]
     return report
 
 
-def _made_after(survey: Survey, purged: Purged) -> tuple[str, ...]:
-    """The runs whose cut holds the purge already: they never read what it took."""
+def _readers(survey: Survey, owners: dict[str, Placed], purged: Purged) -> tuple[str, ...]:
+    """The runs that read what a purge took; one whose cut holds the purge already never did."""
     match = DATASET_KEY.match(purged.key)
-    return survey.dependents(landing_prefix(*match.groups()), purged.purge_sha256) if match else ()
+    after = survey.dependents(landing_prefix(*match.groups()), purged.purge_sha256) if match else ()
+    return tuple(run for run in _dependents(survey, owners, purged.key) if run not in set(after))
 
 
 def _dependents(survey: Survey, owners: dict[str, Placed], key: str) -> tuple[str, ...]:
