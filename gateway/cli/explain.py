@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from exchange_formats.manifests import LackingInput
 from gateway.explaining import Explained, explain_subject
+from gateway.figures import read_stale
 from gateway.workplace import open_workplace
 
 
@@ -42,10 +45,14 @@ def explain(
     """
     workplace = open_workplace()
     found = explain_subject(domain, subject, lake=workplace.lake, spool=workplace.spool, with_outlook=outlook)
-    typer.echo(_encode(found) if as_json else found.say(lang.value), nl=as_json)
+    stale = [one for outcome in read_stale(workplace.lake, [domain]) for one in outcome.lacking]
+    typer.echo(_encode(found, stale) if as_json else found.say(lang.value), nl=as_json)
+    if stale and not as_json:
+        lacking = ", ".join(f"{one.source} ({one.current_until or '–'})" for one in stale)
+        typer.echo({"zh": f"此等级已陈旧, 缺少数据: {lacking}", "en": f"This grade is stale; lacking: {lacking}"}[lang])
 
 
-def _encode(found: Explained) -> str:
+def _encode(found: Explained, stale: Sequence[LackingInput]) -> str:
     run = {
         "domain": found.run.domain,
         "as_of": found.run.as_of,
@@ -55,4 +62,6 @@ def _encode(found: Explained) -> str:
         "model_sha256": found.run.model_sha256,
     }
     outlook = asdict(found.outlook) if found.outlook else None
-    return json.dumps({"run": run, **asdict(found.findings), "outlook": outlook}, ensure_ascii=False, default=str)
+    lacking = [one.model_dump(mode="json") for one in stale]
+    document = {"run": run, **asdict(found.findings), "outlook": outlook, "stale": lacking}
+    return json.dumps(document, ensure_ascii=False, default=str)

@@ -188,6 +188,22 @@ def test_status_names_the_domain_and_what_it_lacks_when_its_grades_are_stale(
     assert (stale["domain"], stale["lacking"][0]["source"]) == (DOMAIN, PENALTY)
 
 
+def test_explanation_says_so_when_the_grade_is_stale(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = limit(required={"penalty": 3})
+    land_all(lake)
+    evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=models)
+    workplace = SimpleNamespace(lake=lake, models=models, spool=lake.cache.parent / "spool")
+    monkeypatch.setattr("gateway.cli.explain.open_workplace", lambda: workplace)
+    asked = ["explain", DOMAIN, reference(0), "--no-outlook"]
+    assert "stale" not in CliRunner().invoke(app, [*asked, "--lang", "en"]).output
+    with pytest.raises(WithheldError):
+        evaluate_domain(DOMAIN, as_of=date(2026, 7, 4), lake=lake, models=models)
+    assert f"This grade is stale; lacking: {PENALTY}" in CliRunner().invoke(app, [*asked, "--lang", "en"]).output
+    assert f"此等级已陈旧, 缺少数据: {PENALTY} (2026-06-30)" in CliRunner().invoke(app, asked).output
+    (lacking,) = json.loads(CliRunner().invoke(app, [*asked, "--json"]).output)["stale"]
+    assert lacking == {"source": PENALTY, "required": True, "current_until": "2026-06-30"}
+
+
 def test_grades_stand_again_when_a_pull_finds_nothing_new(lake: Lake) -> None:
     models = limit(required={"penalty": 3})
     land_all(lake)
