@@ -186,7 +186,8 @@ def _show_places(
     files = sum(1 for _ in folder.rglob("*.arrow"))
     lines = [f"Arrow     {files} 个文件 files in s3://{BUCKET}, on disk {_shorten(folder)}/landing/… scored/…"]
     newest = evaluations[0]
-    lines.append(f"          {run_prefix(newest.domain, newest.run.as_of, newest.run.run_id)}grades.arrow")
+    grades = next(one for one in newest.run.artefacts if one.name == "grades").files[0]
+    lines.append(f"          {run_prefix(newest.domain, newest.run.as_of, newest.run.run_id)}{grades.name}")
     lines.append(
         f"JSONL     每个参与方收到的消息 what each participant received: {_shorten(workplace.home / 'received')}/"
     )
