@@ -106,10 +106,13 @@ class AirflowClient:
         """Keep a connection in Airflow's database; ``fields`` as in an ``AIRFLOW_CONN_`` variable, without extra."""
         self._call("POST", "/api/v2/connections", json={"connection_id": identifier, **fields})
 
-    def pause(self, prefix: str, *, paused: bool) -> None:
-        """Let the DAGs whose ids begin so rest, or wake them; a resting one runs neither by schedule nor by asset."""
-        params = {"dag_id_prefix_pattern": prefix, "update_mask": "is_paused", "limit": _PAGE}
-        self._call("PATCH", "/api/v2/dags", params=params, json={"is_paused": paused})
+    def pause(self, part: str, *, paused: bool) -> int:
+        """Let the DAGs with ``part`` in their ids rest, or wake them; returns how many there are.
+
+        One that rests runs neither by its schedule nor for an asset.
+        """
+        params = {"dag_id_pattern": part, "update_mask": "is_paused", "limit": _PAGE}
+        return int(self._call("PATCH", "/api/v2/dags", params=params, json={"is_paused": paused})["total_entries"])
 
     def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> DagRun:
         """Start a run by hand; it has no logical date, like one that an asset starts."""
