@@ -7,8 +7,9 @@ records, as ``Lake.records`` gives them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -42,6 +43,11 @@ class Step:
     name: str
     query: exp.Query
     view: bool = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The relations it reads: inputs and earlier steps."""
+        return frozenset(table.name for table in self.query.find_all(exp.Table))
 
     def sql(self, dialect: Dialect = "duckdb", *, pretty: bool = False) -> str:
         """The step's query as text; every identifier quoted."""
@@ -118,7 +124,13 @@ def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[st
         Step("unmatched", unmatched(plan)),
     ]
     inputs = {one: relation("input" if plan.shard.whole else "landed", one) for one in read}
-    return Program(plan, inputs, tuple(steps), tuple(outputs))
+    return Program(plan, inputs, _store_shared(steps, outputs), tuple(outputs))
+
+
+def _store_shared(steps: Sequence[Step], outputs: Sequence[Step]) -> tuple[Step, ...]:
+    """What is read once is a view, so that the engine plans it together with its reader; only the rest is stored."""
+    read = Counter(table.name for step in (*steps, *outputs) for table in step.query.find_all(exp.Table))
+    return tuple(replace(step, view=step.view or read[step.name] <= 1) for step in steps)
 
 
 def _measuring(plan: Plan) -> list[Step]:

@@ -66,7 +66,10 @@ def claims(plan: Plan) -> exp.Query:
         for pair in wanted:
             if not pair[0].exclusive:
                 parts.append(_claim(plan, source, [pair], choose([*closed, *_targets(source, [pair])], exp.null())))
-    return union(parts) if parts else _no_claims()
+    if not parts:
+        return _no_claims()
+    mine = "SELECT * FROM found WHERE subject_ref IN (SELECT subject_ref FROM subjects)"
+    return fill(mine, {"found": union(parts)})
 
 
 def active(plan: Plan) -> exp.Query:
@@ -202,7 +205,7 @@ def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]], t
         "SELECT subject_ref, record_id, batch_id, event_on, dataset, target, $excluded AS excluded, $base AS base, "
         "$decay AS decay, $tier AS tier, $objection AS under_objection, $ended AS ended_on, $operand AS operand FROM ("
         "SELECT *, CAST($target AS INTEGER) AS target, $severity AS severity_row FROM latest "
-        "WHERE event_on <= $as_of AND subject_ref IN (SELECT subject_ref FROM subjects)"
+        "WHERE event_on <= $as_of"
         ") AS judged WHERE NOT target IS NULL",
         {"latest": relation("latest", source)},
         target=target,
