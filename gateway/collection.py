@@ -114,7 +114,7 @@ def collect_dataset(
     outcome = _describe_success(department.id, dataset_id, window, landed, started, now())
     if not dry_run:
         write_outcome(lake, outcome)
-    return _summarise(outcome, landed, dry_run=dry_run)
+    return _summarise(outcome, landed, "dry_run" if dry_run else _name_result(landed))
 
 
 def collect_department(
@@ -226,7 +226,7 @@ def _describe_success(
         department=department,
         dataset=dataset,
         window=window,
-        result="landed" if landed.manifest is not None else "nothing_new",
+        result=_name_result(landed),
         batch_id=landed.manifest.batch_id if landed.manifest else None,
         manifest_sha256=landed.manifest.sha256 if landed.manifest else None,
         counts=landed.counts,
@@ -265,12 +265,16 @@ def _note_failure(lake: Lake, outcome: Outcome, error: Exception) -> None:
         error.add_note("the outcome record could not be written")
 
 
-def _summarise(outcome: Outcome, landed: Landed, *, dry_run: bool) -> CollectionResult:
+def _name_result(landed: Landed) -> Literal["landed", "nothing_new"]:
+    return "landed" if landed.manifest is not None else "nothing_new"
+
+
+def _summarise(outcome: Outcome, landed: Landed, result: Result) -> CollectionResult:
     return CollectionResult(
         department=outcome.department,
         dataset=outcome.dataset,
         window=outcome.window,
-        result="dry_run" if dry_run else outcome.result,
+        result=result,
         seconds=(outcome.finished_at - outcome.started_at).total_seconds(),
         counts=outcome.counts,
         rejected_by_reason=landed.rejected_by_reason,

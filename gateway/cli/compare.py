@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from exchange_formats.periods import shanghai_date
+from gateway.cli.instants import read_instant
 from gateway.comparing import ModelComparison, compare_models, find_model
 from gateway.workplace import open_workplace
 from scoring.comparison import ATTRIBUTES, Attribute, Comparison, Mover
@@ -35,12 +36,8 @@ def compare(
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="评价基准日, 缺省今天 / as of this day, today by default"),
     ] = None,
     known_at: Annotated[
-        datetime | None,
-        typer.Option(
-            "--known-at",
-            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"],
-            help="按当时已知的数据 / on what was known at this instant",
-        ),
+        str | None,
+        typer.Option("--known-at", help="只用此刻之前已入库的数据 / on what was known at this date or instant"),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="写一个自包含的网页 / write one self-contained page with charts")
@@ -67,7 +64,7 @@ def compare(
         lake=workplace.lake,
         models=models,
         spool=workplace.spool,
-        known_at=known_at.astimezone(UTC) if known_at else None,
+        known_at=read_instant(known_at, "--known-at"),
         movers=movers,
     )
     if html:

@@ -37,6 +37,7 @@ class KillingStore:
         self.get_file = store.get_file
         self.list_keys = store.list_keys
         self.exists = store.exists
+        self.delete = store.delete
 
     def put_file(self, key: str, path: Path) -> None:
         self._count(lambda: self._store.put_file(key, path))
