@@ -222,11 +222,12 @@ def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]], t
 
 
 def _excluded(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]]) -> Row:
-    branches = [(holds, text(reason)) for holds, reason in counting_states(plan, source)]
+    branches: list[tuple[Row, Row]] = []
     listed = [claimant.number for claimant, _ in wanted if claimant.listed]
-    if listed:
+    if listed:  # before its repair: who left a list by repair left it all the same
         gone = all_of([among("target", listed), column("removed_on") <= day(plan.as_of)])
         branches.append((gone, text("removed")))
+    branches += [(holds, text(reason)) for holds, reason in counting_states(plan, source)]
     since = {c.number: day(plan.since(plan.months(c, counts))) for c, counts in wanted if not c.listed}
     if since:
         branches.append((column("event_on") < choose_by("target", since, exp.null()), text("lookback_ended")))

@@ -133,10 +133,13 @@ def exclusion(record: Record, counts: Counts, day: Day, *, adverse: bool) -> str
 
 
 def not_in_force(record: Record, day: Day) -> str | None:
-    """Why a list entry is not in force; None where it is. An entry in force is never too old."""
-    if day.passed(record.state("repaired")):
-        return "repaired"
-    return "removed" if day.passed(record.state("removed")) else None
+    """Why a list entry is not in force; None where it is. An entry in force is never too old.
+
+    Who left the list by repair left it all the same: what follows a removal follows.
+    """
+    if day.passed(record.state("removed")):
+        return "removed"
+    return "repaired" if day.passed(record.state("repaired")) else None
 
 
 def _not_final(record: Record, day: Day) -> str | None:

@@ -236,6 +236,12 @@ def test_severe_list_does_not_apply_when_the_entry_is_repaired(found: Outcome) -
     assert (found.grade.grade, found.excluded) == ("B", ["repaired"])
 
 
+@case(model=MARKET, listing=[_severe("2024-01-01", "2026-06-01", repaired_on=on("2026-06-01"))])
+def test_grade_is_at_most_d_when_the_list_was_left_by_repair(found: Outcome) -> None:
+    assert (found.grade.grade, found.grade.override_reasons) == ("D", ("IND2101.afterwards",))
+    assert found.excluded == ["removed"]
+
+
 @case(market_regulation__listing=[_severe("2024-01-01")])
 def test_severe_list_decides_another_department_s_grade_when_the_subject_is_on_it(found: Outcome) -> None:
     assert (found.grade.grade, found.grade.override_reasons) == ("E", ("severe_list",))
