@@ -1,7 +1,16 @@
-"""Sanity as properties, through the real engine, for every model (semantics §1-§3; issue "monotonicity and sanity").
+"""Sanity as properties, through the real engine, for every model (semantics §1-§3).
 
 Each draw is a model, a day and a seed: a random province (tests.oracle.province) scored in one run, then scored
 again with one thing changed for every subject.
+
+That one more adverse record never raises a score holds for what is counted record by record: it may make a later
+one a repeat, but never less than it was, and caps and clamps only grow with it. It does not hold, and is not asked,
+
+- of a record that also earns something (``earns`` says why), nor where there was no score before (N);
+- of what is *measured* (``measure``, ``bins``): one more record for which a ratio's condition does not hold lowers
+  the ratio, and bins need not rise with the value. No indicator of a department's model measures so far;
+- of other subjects where the trade is compared: one subject's complaints move the percentile of all. Statistics
+  are an input, computed once a cycle, and are the same in both runs.
 """
 
 from __future__ import annotations
