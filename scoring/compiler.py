@@ -124,10 +124,10 @@ def compile_model(resolved: ResolvedModel, as_of: date, available: Collection[st
         Step("unmatched", unmatched(plan)),
     ]
     inputs = {one: relation("input" if plan.shard.whole else "landed", one) for one in read}
-    return Program(plan, inputs, _store_shared(steps, outputs), tuple(outputs))
+    return Program(plan, inputs, store_shared(steps, outputs), tuple(outputs))
 
 
-def _store_shared(steps: Sequence[Step], outputs: Sequence[Step]) -> tuple[Step, ...]:
+def store_shared(steps: Sequence[Step], outputs: Sequence[Step]) -> tuple[Step, ...]:
     """What is read once is a view, so that the engine plans it together with its reader; only the rest is stored."""
     read = Counter(table.name for step in (*steps, *outputs) for table in step.query.find_all(exp.Table))
     return tuple(replace(step, view=step.view or read[step.name] <= 1) for step in steps)

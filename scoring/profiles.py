@@ -29,14 +29,15 @@ def profiles(plan: Plan) -> exp.Query:
     return fill(
         "SELECT subject_ref, subject_type, CASE WHEN private AND subject_name <> '' "
         "THEN concat(substring(subject_name, 1, 1), '*') ELSE subject_name END AS subject_name, "
-        "individual_business, coalesce(city_code, registered_city) AS city_code, $kept FROM ("
+        "individual_business, coalesce(city_code, registered_city) AS city_code, "
+        "meant AND subject_type IN ($types) AS in_scope, $kept FROM ("
         "SELECT *, substring(subject_ref, 1, 2) = '92' AS individual_business, "
         "substring(subject_ref, 1, 2) IN ('92', 'np') AS private, $city AS registered_city, "
-        "$type AS subject_type, coalesce($where, FALSE) AND $type IN ($types) AS in_scope FROM ("
+        "$type AS subject_type, coalesce($where, FALSE) AS meant FROM ("
         f"SELECT * FROM newest QUALIFY row_number() OVER (PARTITION BY subject_ref ORDER BY place, {NEWEST_FIRST}) = 1"
         ") AS first) AS known",
         {"newest": union(parts)},
-        kept=[column("in_scope"), *_of_group(plan)],
+        kept=_of_group(plan),
         city=_registered_city(),
         type=_subject_type(),
         types=[text(kind) for kind in model.subjects.type],

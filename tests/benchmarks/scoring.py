@@ -29,7 +29,7 @@ from connectors.lake import Lake
 from gateway.evaluation import choose_day, evaluate_domain
 from gateway.simulators.province import land_province
 from gateway.simulators.universe import draw_universe
-from scoring.compiler import Program, Step, compile_model
+from scoring.compiler import Program, Step, compile_model, store_shared
 from scoring.engine import evaluate
 from scoring.library import load_models
 from scoring.model import PUBLIC_CREDIT_DOMAINS
@@ -211,8 +211,8 @@ def _grade_by_hand(inputs: Mapping[str, pads.Dataset], folder: Path) -> tuple[Sp
         return spent, _summarise(connection, folder / "handwritten.parquet")
 
 
-def _steps_to(program: Program, name: str) -> list[Step]:
-    """The steps that step ``name`` is made of, itself included, in order."""
+def _steps_to(program: Program, name: str) -> tuple[Step, ...]:
+    """The steps that step ``name`` is made of, itself included, in order, planned for it alone."""
     steps = {step.name: step for step in program.steps}
     wanted: set[str] = set()
     waiting = [name]
@@ -221,7 +221,7 @@ def _steps_to(program: Program, name: str) -> list[Step]:
         if step is not None and step.name not in wanted:
             wanted.add(step.name)
             waiting += step.reads
-    return [step for step in program.steps if step.name in wanted]
+    return store_shared([replace(step, view=False) for step in program.steps if step.name in wanted], ())
 
 
 @contextmanager
