@@ -58,6 +58,25 @@ def parse_condition(text: str, columns: Mapping[str, Kind]) -> Condition:
     return Condition(text, tree, frozenset(str(column.name) for column in tree.find_all(exp.Column)))
 
 
+def texts_asked(tree: exp.Expr) -> Mapping[str, frozenset[str]]:
+    """Column → the texts it must be one of, as far as the conjuncts of a condition say so."""
+    while isinstance(tree, exp.Paren):
+        tree = tree.this
+    if isinstance(tree, exp.And):
+        left, right = texts_asked(tree.this), texts_asked(tree.expression)
+        both = {name: left[name] & right[name] for name in left.keys() & right.keys()}
+        return {**left, **right, **both}
+    if isinstance(tree, exp.EQ) and isinstance(tree.this, exp.Column) and tree.expression.is_string:
+        return {tree.this.name: frozenset({str(tree.expression.this)})}
+    if (
+        isinstance(tree, exp.In)
+        and isinstance(tree.this, exp.Column)
+        and all(one.is_string for one in tree.expressions)
+    ):
+        return {tree.this.name: frozenset(str(one.this) for one in tree.expressions)}
+    return {}
+
+
 def _check_boolean(node: exp.Expr, columns: Mapping[str, Kind]) -> None:
     if isinstance(node, _CONNECTIVES):
         for child in node.iter_expressions():
@@ -90,6 +109,8 @@ def _check_pattern(node: exp.Like, columns: Mapping[str, Kind]) -> None:
         raise ConditionError(f"LIKE compares text: {node.sql()}")
     if not node.expression.is_string:
         raise ConditionError(f"LIKE takes a pattern in quotes: {node.sql()}")
+    if "\\" in str(node.expression.this):
+        raise ConditionError(f"a backslash in a pattern means another thing to another engine: {node.sql()}")
 
 
 def _check_same_kind(node: exp.Expr, columns: Mapping[str, Kind], *operands: exp.Expr) -> None:

@@ -13,7 +13,8 @@ from scoring.quantities import Frozen, Months
 
 #: In the place of a department: every one that has the dataset.
 EVERY: Final = "*"
-Text = Annotated[str, Field(min_length=1, max_length=300)]
+#: Blanks alone say nothing: no basis, no title.
+Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"\S")]
 #: ``penalty`` (of the model's own department) or ``market_regulation/listing``.
 DatasetName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]{2,39}/)?[a-z][a-z0-9_]{2,39}$")]
 #: What can be counted: a dataset, or ``*/penalty``: that dataset of every department that has it.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
+from exchange_formats.conditions import texts_asked
 from exchange_formats.datasets import NEWEST_FIRST
 from scoring.grammar import Counts
 from scoring.measuring import columns_of, operand_of
@@ -170,27 +171,8 @@ def _targets(source: str, wanted: Sequence[tuple[Claimant, Counts]]) -> list[tup
 
 def are_disjoint(source: str, one: Counts, other: Counts) -> bool:
     """Whether no record fulfils both conditions, for they ask for different values of a column; False: unknown."""
-    values, others = (_asked(condition(source, counts.where)) for counts in (one, other))
+    values, others = (texts_asked(condition(source, counts.where)) for counts in (one, other))
     return any(name in others and not found & others[name] for name, found in values.items())
-
-
-def _asked(tree: Row) -> dict[str, frozenset[str]]:
-    """Column → the texts it must be one of, as far as the conjuncts of a condition say so."""
-    while isinstance(tree, exp.Paren):
-        tree = tree.this
-    if isinstance(tree, exp.And):
-        left, right = _asked(tree.this), _asked(tree.expression)
-        both = {name: left[name] & right[name] for name in left.keys() & right.keys()}
-        return left | right | both
-    if isinstance(tree, exp.EQ) and isinstance(tree.this, exp.Column) and tree.expression.is_string:
-        return {tree.this.name: frozenset({str(tree.expression.this)})}
-    if (
-        isinstance(tree, exp.In)
-        and isinstance(tree.this, exp.Column)
-        and all(one.is_string for one in tree.expressions)
-    ):
-        return {tree.this.name: frozenset(str(one.this) for one in tree.expressions)}
-    return {}
 
 
 def _claim(plan: Plan, source: str, wanted: Sequence[tuple[Claimant, Counts]], target: Row) -> exp.Query:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
+from exchange_formats.conditions import ConditionError, parse_condition, texts_asked
+from exchange_formats.datasets import load_catalogue
 from exchange_formats.documents import Document
 from exchange_formats.errors import Problem
 from scoring.checks import check_condition, check_counts
-from scoring.grammar import dataset_columns
+from scoring.grammar import Counts, dataset_columns
 from scoring.tables import Band, Bands, Decay, Measures, Publicity, Severity, Table
 from scoring.warning_tables import WarningTable, check_warnings
 from scoring.working_days import HolidayTable, check_holidays
+
+_LAW: Final = "浙江省公共信用信息管理条例 26"
 
 
 def check_table(document: Document[Any], table: Table, stem: str) -> Iterator[Problem]:
@@ -101,13 +105,17 @@ def _check_decrees(document: Document[Any], table: Publicity) -> Iterator[Proble
 
 
 def _check_measures(document: Document[Any], table: Measures) -> Iterator[Problem]:
+    limiting = _limiting_codes()
     for code, measure in table.measures.items():
         if measure.limits_rights and not measure.basis:
             yield document.problem(
                 ("measures", code, "basis"),
                 "a measure that limits rights names its law",
-                hint="浙江省公共信用信息管理条例 26: name the law or regulation, or leave the measure out",
+                hint=f"{_LAW}: name the law or regulation, or leave the measure out",
             )
+        if code in limiting and not measure.limits_rights:
+            what = "the measure limits rights and does not say so"
+            yield document.problem(("measures", code), what, expected="limits_rights: true", hint=_LAW)
     if table.severe_list is None and any(measure.limits_rights for measure in table.measures.values()):
         yield document.problem(("severe_list",), "measures that limit rights need a severe list to follow from")
     for grade, row in table.grades.items():
@@ -118,5 +126,31 @@ def _check_measures(document: Document[Any], table: Measures) -> Iterator[Proble
         yield document.problem(("grades",), f"grade {letter} has no row")
     for name, rule in table.never_skip.items():
         yield from check_counts(document, rule.counts, ("never_skip", name, "counts"))
+        if rule.counts.wild:
+            what = "a department's inspections follow from datasets that are named"
+            yield document.problem(("never_skip", name, "counts", "dataset"), what, got=rule.counts.dataset)
     if table.severe_list:
-        yield from check_counts(document, table.severe_list, ("severe_list",))
+        yield from _check_severe_list(document, table.severe_list)
+
+
+def _check_severe_list(document: Document[Any], counts: Counts) -> Iterator[Problem]:
+    """What limits rights follows only from a list of severe dishonesty, whatever else a condition would let in."""
+    yield from check_counts(document, counts, ("severe_list",))
+    if counts.dataset.rpartition("/")[2] != "listing":
+        yield document.problem(("severe_list", "dataset"), "not a dataset of lists", got=counts.dataset, hint=_LAW)
+        return
+    try:
+        asked = texts_asked(parse_condition(counts.where, dataset_columns(counts.dataset)).tree)
+    except ConditionError:
+        return  # check_counts says why
+    if asked.get("list_kind") != {"severe_dishonesty"}:
+        expected = "list_kind = 'severe_dishonesty'"
+        what = "entries of other lists would limit rights"
+        yield document.problem(("severe_list", "where"), what, expected=expected, got=counts.where, hint=_LAW)
+
+
+def _limiting_codes() -> frozenset[str]:
+    """The measures of which the catalogue asks for the decision on the severe list they follow from."""
+    dataset = load_catalogue()["applied_measure"]
+    required = str(dataset.fields["list_decision_no"].required)
+    return texts_asked(parse_condition(required, dataset_columns(dataset.id)).tree).get("measure", frozenset())

@@ -46,6 +46,7 @@ def test_text_becomes_a_date_when_it_is_compared_with_a_date_column() -> None:
         ("kind = 1", "compares string with number"),
         ("decided_on > '2026-02-30'", "compares date with string"),
         ("fine_yuan like '1%'", "LIKE compares text"),
+        (r"kind like 'a\%'", "another thing to another engine"),
         ("kind = 'a'; drop table x", "one expression"),
         ("kind = 'a' -- and so on", "one expression"),
         ("kind = 'a' || 'b'", "not a column or a literal"),
