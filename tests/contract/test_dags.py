@@ -139,6 +139,7 @@ def test_department_dag_says_what_a_person_asks_when_opened() -> None:
             assert said in (dag.doc_md or "")
 
 
+@pytest.mark.semantics("8.1")
 def test_department_dag_is_mapped_over_its_datasets_when_serialised() -> None:
     for identifier, department in load_departments().by_id.items():
         tasks = serialise(generate_department_dags({})[f"department__{identifier}"])
@@ -164,6 +165,7 @@ def test_department_is_told_beside_the_marking_of_assets_when_some_datasets_fail
         assert tasks["mark"]["downstream_task_ids"] == ["complete"]
 
 
+@pytest.mark.semantics("6.18")
 def test_heads_are_witnessed_once_a_day_when_the_gateway_keeps_house() -> None:
     (dag,) = generate_housekeeping_dags().values()
     assert dag.dag_id == "housekeeping"
@@ -196,6 +198,7 @@ def test_api_is_asked_by_one_process_when_it_has_a_rate_limit() -> None:
         assert (at_once == 1) == (department.source.kind == "http")
 
 
+@pytest.mark.semantics("8.2")
 def test_domain_dag_waits_for_its_models_datasets_when_scheduled() -> None:
     dags = generate_domain_dags({})
     models = {name: model for name, model in load_models().by_id.items() if name not in PUBLIC}

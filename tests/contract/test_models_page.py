@@ -38,6 +38,7 @@ def test_every_link_leads_to_a_heading_when_the_page_is_rendered(tongue: Tongue)
     assert links <= headings
 
 
+@pytest.mark.semantics("2.25")
 def test_needed_data_is_not_collected_when_a_model_waits_for_it() -> None:
     rows = section(render_models(MODELS, DEPARTMENTS, Tongue("en")), "public_credit_enterprise@2026.1")
     (row,) = [line for line in rows.splitlines() if line.startswith("| abnormal_tax ")]
@@ -45,6 +46,7 @@ def test_needed_data_is_not_collected_when_a_model_waits_for_it() -> None:
     assert "republished" in row
 
 
+@pytest.mark.semantics("2.25")
 def test_a_dataset_is_not_collected_when_its_department_does_not_send_it() -> None:
     ecology = DEPARTMENTS.by_id["ecology_environment"]
     silent = ecology.model_copy(update={"datasets": {k: v for k, v in ecology.datasets.items() if k != "complaint"}})

@@ -39,6 +39,7 @@ def spoil(tmp_path: Path) -> Spoil:
     return load
 
 
+@pytest.mark.semantics("2.19")
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -125,6 +126,7 @@ def test_problem_points_at_the_line_when_a_condition_is_wrong(spoil: Spoil) -> N
     ]
 
 
+@pytest.mark.semantics("2.19")
 @pytest.mark.parametrize(
     ("table", "old", "new", "complaint"),
     [
@@ -203,6 +205,7 @@ def test_versions_are_refused_when_they_overlap_or_leave_a_gap(tmp_path: Path, e
     assert any(complaint in str(problem) for problem in load_models(tmp_path).problems)
 
 
+@pytest.mark.semantics("1.14")
 def test_version_in_force_is_chosen_when_a_domain_has_two(tmp_path: Path) -> None:
     text = (MODELS / NAME).read_text(encoding="utf-8")
     old = text.replace("effective: {from: 2026-01-01}", "effective: {from: 2026-01-01, to: 2026-12-31}")
@@ -250,6 +253,7 @@ def test_table_versions_are_refused_when_they_overlap_leave_a_gap_or_end(
     assert all(problem.line > 0 and problem.column > 0 for problem in mine)
 
 
+@pytest.mark.semantics("1.14")
 def test_table_version_in_force_on_the_day_is_used_when_a_past_date_is_scored(tmp_path: Path) -> None:
     shutil.copytree(TABLES, tmp_path / "tables")
     path = tmp_path / "tables" / "bands" / "default@2026.1.yaml"
@@ -326,6 +330,7 @@ def test_every_fault_is_named_with_its_place_and_none_reaches_the_engine_when_th
         models.in_force("enterprise_environment", date(2026, 6, 30))
 
 
+@pytest.mark.semantics("3.18")
 def test_public_credit_evaluation_is_refused_when_it_would_be_made_of_its_own_results(spoil: Spoil) -> None:
     name = "public_credit_enterprise@2026.1.yaml"
     dimension = (

@@ -157,6 +157,7 @@ def _try_to_publish(broker: Broker, runs: Runs, tmp_path: Path) -> bool:
     return True
 
 
+@pytest.mark.semantics("7.8")
 def test_no_receipt_is_stored_when_a_queue_is_full(broker: Broker, runs: Runs, tmp_path: Path) -> None:
     small = tuple(replace(one, maximum_length=3) if one.name == WARNINGS else one for one in TOPOLOGY.queues)
     broker.apply(replace(TOPOLOGY, queues=small))

@@ -149,6 +149,7 @@ def test_xcom_holds_a_reference_and_no_data_when_a_dataset_was_collected(bench: 
     assert len(json.dumps(reference)) < 400
 
 
+@pytest.mark.semantics("8.1")
 def test_assets_are_marked_for_what_came_when_other_datasets_failed(bench: Bench) -> None:
     came: list[tasks.Reference] = [{"dataset": "profile", "batch_id": "b"}, {"dataset": "honour", "batch_id": None}]
     tasks.mark.function("market_regulation", came)
@@ -164,6 +165,7 @@ def test_asset_has_the_models_name_for_it_when_named() -> None:
     assert (asset.name, asset.uri) == ("market_regulation/penalty", "x-credit://market_regulation/penalty")
 
 
+@pytest.mark.semantics("1.1")
 def test_as_of_is_the_day_in_shanghai_when_the_run_is_due_in_its_night(bench: Bench) -> None:
     run = RunReference("work_safety", date(2026, 7, 1), "r" * 32, SHA, "work_safety@2026.1", 5, {}, {}, (), new=True)
     bench.answer(run)
@@ -180,6 +182,7 @@ def test_as_of_is_the_day_in_shanghai_when_the_run_is_due_in_its_night(bench: Be
     }
 
 
+@pytest.mark.semantics("3.18")
 def test_as_of_is_the_end_of_the_month_before_when_public_credit_is_evaluated(bench: Bench) -> None:
     run = RunReference("public_credit_enterprise", date(2026, 6, 30), "r" * 32, SHA, "m@1", 5, {}, {}, (), new=True)
     bench.answer(run)
@@ -237,6 +240,7 @@ def _note(bench: Bench, value: Any) -> Callable[..., Any]:
     return use_case
 
 
+@pytest.mark.semantics("8.3")
 def test_run_is_skipped_with_the_reason_when_a_required_input_is_missing(bench: Bench) -> None:
     bench.answer(SkippableError("缺少必需数据 never collected: work_safety/profile"))
     with pytest.raises(AirflowSkipException, match="never collected"):

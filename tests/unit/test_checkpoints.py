@@ -32,6 +32,7 @@ def commit(lake: Lake, bus: Bus, day: date = TUESDAY) -> CheckpointResult:
     return commit_checkpoint(day, lake=lake, open_publisher=bus.open, now=lambda: NOW, spool=spool)
 
 
+@pytest.mark.semantics("6.18")
 def test_every_chain_stands_with_its_heads(landings: Landings, tmp_path: Path) -> None:
     landings.pull([penalty(1)])
     landings.pull([penalty(2)], until=later(1))
@@ -42,6 +43,7 @@ def test_every_chain_stands_with_its_heads(landings: Landings, tmp_path: Path) -
     assert found[1].heads == landings.lake.heads(domain_prefix(DOMAIN))
 
 
+@pytest.mark.semantics("6.18")
 def test_checkpoint_is_sent_once_and_chained_to_the_one_before(landings: Landings) -> None:
     landings.pull([penalty(1)])
     bus = Bus()

@@ -145,6 +145,7 @@ def test_impossible_window_is_a_configuration_error_when_asked_for(
         collect(dataset, until=UNTIL, **options)
 
 
+@pytest.mark.semantics("6.10", "6.13")
 def test_outcome_says_what_landed_when_a_pull_lands(
     collect: Callable[..., CollectionResult], source: Source, store: MemoryStore
 ) -> None:
@@ -212,6 +213,7 @@ def test_nothing_at_all_is_written_when_it_is_a_dry_run(
     assert store.objects == {}
 
 
+@pytest.mark.semantics("8.1")
 def test_other_datasets_go_on_when_one_fails(
     collect: Callable[..., CollectionResult], department: Department, store: MemoryStore
 ) -> None:

@@ -53,6 +53,7 @@ def rows(landings: Landings, name: str) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: (row["chain_sequence"], row["batch_id"], row["row"]))
 
 
+@pytest.mark.semantics("6.21")
 def test_rows_and_lineage_are_the_same_when_batches_were_compacted(landings: Landings, store: CountingStore) -> None:
     store.fetched = 0
     before = rows(landings, "before")
@@ -113,6 +114,7 @@ def test_compacted_copy_goes_when_one_record_had_to_go(landings: Landings, store
     assert wanted not in {row["record_id"] for row in rows(landings, "purged")}
 
 
+@pytest.mark.semantics("6.21")
 def test_batches_are_read_when_a_compacted_file_is_broken(landings: Landings, store: CountingStore) -> None:
     before = rows(landings, "before")
     compact(landings)
@@ -121,6 +123,7 @@ def test_batches_are_read_when_a_compacted_file_is_broken(landings: Landings, st
     assert rows(landings, "broken") == before
 
 
+@pytest.mark.semantics("6.21")
 def test_run_is_the_same_and_intact_when_its_inputs_were_compacted(tmp_path: Path) -> None:
     province = Province(tmp_path)
     province.land_all()

@@ -75,6 +75,7 @@ def heads(lake: Lake, known_at: datetime | None = None) -> tuple[str, ...]:
 # known at
 
 
+@pytest.mark.semantics("1.2", "1.4")
 def test_cut_is_what_was_known_when_an_instant_is_given(lake: Lake) -> None:
     land_all(lake)
     before = heads(lake)
@@ -84,6 +85,7 @@ def test_cut_is_what_was_known_when_an_instant_is_given(lake: Lake) -> None:
     assert heads(lake, UNTIL + timedelta(hours=2)) == heads(lake)
 
 
+@pytest.mark.semantics("1.4")
 def test_nothing_was_known_when_the_instant_is_before_the_first_commit(lake: Lake) -> None:
     land_all(lake)
     cut = resolve_cut(lake, RESOLVED, AS_OF, known_at=UNTIL - timedelta(seconds=1))
@@ -92,6 +94,7 @@ def test_nothing_was_known_when_the_instant_is_before_the_first_commit(lake: Lak
     assert {one.current_until for one in cut.lacking} == {None}
 
 
+@pytest.mark.semantics("1.5")
 def test_batch_is_as_old_as_the_next_pull_when_its_own_outcome_was_lost(lake: Lake) -> None:
     land_all(lake)
     before = heads(lake)
@@ -103,6 +106,7 @@ def test_batch_is_as_old_as_the_next_pull_when_its_own_outcome_was_lost(lake: La
     assert heads(lake, UNTIL + timedelta(hours=4)) == heads(lake)
 
 
+@pytest.mark.semantics("1.5")
 def test_parents_were_known_when_their_child_was(lake: Lake) -> None:
     land_all(lake)
     land_another(lake, "2026-06-01", None)
@@ -110,6 +114,7 @@ def test_parents_were_known_when_their_child_was(lake: Lake) -> None:
     assert heads(lake, UNTIL + timedelta(hours=1)) == heads(lake)
 
 
+@pytest.mark.semantics("1.4")
 def test_run_answers_a_question_and_does_not_stand_when_the_cut_is_older(lake: Lake) -> None:
     land_all(lake)
     land_another(lake, "2026-06-01", UNTIL + timedelta(hours=2))
@@ -126,6 +131,7 @@ def test_run_answers_a_question_and_does_not_stand_when_the_cut_is_older(lake: L
     assert found.run_id == standing.run_id
 
 
+@pytest.mark.semantics("1.4")
 def test_run_stands_when_nothing_has_come_since_the_instant(lake: Lake) -> None:
     land_all(lake)
     asked = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS, known_at=UNTIL)
@@ -133,6 +139,7 @@ def test_run_stands_when_nothing_has_come_since_the_instant(lake: Lake) -> None:
     assert not evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS).new
 
 
+@pytest.mark.semantics("1.3")
 def test_very_run_is_found_when_the_cut_it_was_made_on_is_asked_for(lake: Lake) -> None:
     land_all(lake)
     first = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
@@ -143,6 +150,7 @@ def test_very_run_is_found_when_the_cut_it_was_made_on_is_asked_for(lake: Lake) 
     assert (asked.new, asked.manifest_sha256, asked.what_if) == (False, first.manifest_sha256, False)
 
 
+@pytest.mark.semantics("1.6")
 def test_run_is_a_correction_when_a_later_day_was_evaluated_before(lake: Lake) -> None:
     land_all(lake)
     later = evaluate_domain(DOMAIN, as_of=AS_OF + timedelta(days=1), lake=lake, models=MODELS)
@@ -153,6 +161,7 @@ def test_run_is_a_correction_when_a_later_day_was_evaluated_before(lake: Lake) -
 # missing and stale
 
 
+@pytest.mark.semantics("8.3")
 def test_grades_are_stale_and_no_run_is_made_when_a_required_input_is(lake: Lake) -> None:
     models = limit(required={"penalty": 3, "provincial_platform/public_credit": None})
     land_all(lake)
@@ -169,6 +178,7 @@ def test_grades_are_stale_and_no_run_is_made_when_a_required_input_is(lake: Lake
     assert newest_run(lake, DOMAIN).as_of == date(2026, 7, 3)
 
 
+@pytest.mark.semantics("8.3")
 def test_status_names_the_domain_and_what_it_lacks_when_its_grades_are_stale(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +246,7 @@ def test_failed_pull_keeps_nothing_fresh_when_data_grow_old(lake: Lake) -> None:
         evaluate_domain(DOMAIN, as_of=date(2026, 7, 10), lake=lake, models=models)
 
 
+@pytest.mark.semantics("8.4")
 def test_run_goes_on_without_it_when_an_optional_input_is_stale(lake: Lake) -> None:
     models = limit(optional={"incident": 3})
     land_all(lake)
@@ -318,6 +329,7 @@ def land_without_public_credit(lake: Lake) -> None:
         note(lake, source, UNTIL, land(lake, source, table))
 
 
+@pytest.mark.semantics("1.2", "3.15", "3.17")
 def test_our_own_result_stands_in_when_the_platform_has_none(lake: Lake) -> None:
     land_without_public_credit(lake)
     before = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
@@ -333,6 +345,7 @@ def test_our_own_result_stands_in_when_the_platform_has_none(lake: Lake) -> None
     assert second["public_credit_score"] == own[reference(1)]
 
 
+@pytest.mark.semantics("3.15")
 def test_newest_own_result_is_used_when_it_is_not_later_than_the_day(lake: Lake) -> None:
     land_without_public_credit(lake)
     runs = {day: evaluate_public(lake, day) for day in (date(2026, 4, 30), date(2026, 5, 31), date(2026, 7, 31))}
@@ -341,6 +354,7 @@ def test_newest_own_result_is_used_when_it_is_not_later_than_the_day(lake: Lake)
     assert resolve_cut(lake, RESOLVED, date(2026, 4, 29)).evaluations == {}
 
 
+@pytest.mark.semantics("1.9", "3.15")
 def test_own_result_is_not_used_when_it_is_older_than_its_cycle(lake: Lake) -> None:
     land_without_public_credit(lake)
     evaluate_public(lake, date(2026, 4, 30))
@@ -351,6 +365,7 @@ def test_own_result_is_not_used_when_it_is_older_than_its_cycle(lake: Lake) -> N
     assert resolve_cut(lake, RESOLVED, last + timedelta(days=1)).evaluations == {}
 
 
+@pytest.mark.semantics("1.4")
 def test_own_result_is_not_used_when_it_was_not_known_yet(lake: Lake) -> None:
     land_without_public_credit(lake)
     evaluate_public(lake, date(2026, 5, 31))
@@ -358,6 +373,7 @@ def test_own_result_is_not_used_when_it_was_not_known_yet(lake: Lake) -> None:
     assert resolve_cut(lake, RESOLVED, AS_OF, known_at=UNTIL).evaluations == {}
 
 
+@pytest.mark.semantics("2.26")
 def test_cut_lists_every_department_when_a_model_counts_all_of_them(lake: Lake) -> None:
     land_all(lake)
     more = join_inputs(MODELS.by_id["work_safety"], [{"penalty": [penalty("2004", "2026-05-01")]}])

@@ -79,6 +79,7 @@ def test_lake_is_empty_when_nothing_was_landed(lake: Lake) -> None:
     assert table.column_names[-2:] == ["batch_id", "chain_sequence"]
 
 
+@pytest.mark.semantics("6.8")
 def test_heads_are_both_branches_when_two_writers_forked(lake: Lake) -> None:
     root = commit(lake, "one")
     left, right = commit(lake, "left", root, sequence=2), commit(lake, "right", root, sequence=2)
@@ -101,6 +102,7 @@ def test_records_carry_their_batch_when_read(lake: Lake) -> None:
     assert lake.records("ecology_environment", "complaint", heads=[root]).count_rows() == 2
 
 
+@pytest.mark.semantics("6.8")
 def test_batch_counts_once_when_two_manifests_commit_it(lake: Lake) -> None:
     commit(lake, "one", rows=["a"])
     other = commit(lake, "other")
@@ -108,6 +110,7 @@ def test_batch_counts_once_when_two_manifests_commit_it(lake: Lake) -> None:
     assert lake.records("ecology_environment", "complaint").count_rows() == 1
 
 
+@pytest.mark.semantics("6.9")
 def test_missing_parent_is_named_when_the_chain_is_broken(lake: Lake, store: MemoryStore) -> None:
     root = commit(lake, "one")
     head = commit(lake, "two", root, sequence=2)
@@ -117,6 +120,7 @@ def test_missing_parent_is_named_when_the_chain_is_broken(lake: Lake, store: Mem
         lake.chain(PREFIX)
 
 
+@pytest.mark.semantics("6.7", "6.9")
 def test_changed_manifest_is_named_when_it_is_read(lake: Lake, store: MemoryStore, tmp_path: Path) -> None:
     root = commit(lake, "one")
     key = next(iter(store.objects))
@@ -125,6 +129,7 @@ def test_changed_manifest_is_named_when_it_is_read(lake: Lake, store: MemoryStor
         Lake(store, tmp_path / "fresh").heads(PREFIX)
 
 
+@pytest.mark.semantics("6.17", "6.20")
 @pytest.mark.parametrize("remove", [True, False])
 def test_part_is_named_when_it_is_missing_or_changed(lake: Lake, store: MemoryStore, *, remove: bool) -> None:
     commit(lake, "one", rows=["a"])
@@ -138,6 +143,7 @@ def test_part_is_named_when_it_is_missing_or_changed(lake: Lake, store: MemorySt
     assert not list(lake.cache.rglob("*part*")), "nothing unverified stays in the cache"
 
 
+@pytest.mark.semantics("6.20")
 def test_part_is_fetched_once_when_it_is_read_again(lake: Lake, store: MemoryStore) -> None:
     commit(lake, "one", rows=["a"])
     lake.records("ecology_environment", "complaint")
@@ -146,6 +152,7 @@ def test_part_is_fetched_once_when_it_is_read_again(lake: Lake, store: MemorySto
     assert lake.records("ecology_environment", "complaint").count_rows() == 1
 
 
+@pytest.mark.semantics("6.20")
 def test_cache_is_filled_again_when_a_cached_file_is_damaged(lake: Lake, store: MemoryStore, tmp_path: Path) -> None:
     commit(lake, "one", rows=["a"])
     lake.records("ecology_environment", "complaint")

@@ -55,6 +55,7 @@ def the_manifest(landings: Landings) -> BatchManifest:
     return manifest
 
 
+@pytest.mark.semantics("2.6")
 def test_every_row_is_accounted_for_when_a_pull_has_all_kinds(penalties: Landings) -> None:
     rows = [penalty(1), penalty(2), penalty(2), penalty(3, CF_JDRQ="x"), penalty(4, CF_XDR_SHXYM="y")]
     landed = penalties.pull(rows, inputs=[RejectedInput("f.csv", 7, "row.undecodable", "not GB18030", rows=3)])
@@ -68,6 +69,7 @@ def test_every_row_is_accounted_for_when_a_pull_has_all_kinds(penalties: Landing
     ]
 
 
+@pytest.mark.semantics("6.1", "6.7")
 def test_manifest_is_written_last_and_vouches_for_every_byte_when_a_pull_lands(
     penalties: Landings, store: MemoryStore
 ) -> None:
@@ -96,6 +98,7 @@ def test_part_says_what_it_is_when_it_is_opened_alone(penalties: Landings, store
     }
 
 
+@pytest.mark.semantics("2.3")
 def test_nothing_is_written_when_a_pull_brings_nothing_new(penalties: Landings, store: MemoryStore) -> None:
     rows = [penalty(1), penalty(2, CF_JDRQ="x")]
     penalties.pull(rows)
@@ -124,6 +127,7 @@ def test_nothing_is_written_when_it_is_a_dry_run(penalties: Landings, store: Mem
     assert penalties.pull([penalty(1)]).manifest == dry.manifest
 
 
+@pytest.mark.semantics("6.11")
 def test_batch_is_the_same_when_pages_are_cut_otherwise(tmp_path: Path) -> None:
     rows = [penalty(number % 17, CF_NR_FK=str(number % 5)) for number in range(60)]
     objects = []
@@ -134,6 +138,7 @@ def test_batch_is_the_same_when_pages_are_cut_otherwise(tmp_path: Path) -> None:
     assert objects[0] == objects[1] == objects[2]
 
 
+@pytest.mark.semantics("6.11")
 def test_batch_has_another_name_when_the_mapping_changes(penalties: Landings) -> None:
     first = penalties.pull([penalty(1)], commit=False)
     penalties.mapping = penalty_mapping(sentinel_dates=["2099-12-31"])
@@ -144,6 +149,7 @@ def test_batch_has_another_name_when_the_mapping_changes(penalties: Landings) ->
     assert first.manifest.batch_id != second.manifest.batch_id
 
 
+@pytest.mark.semantics("2.2", "2.3", "2.4")
 def test_version_lands_when_a_known_record_changes(penalties: Landings) -> None:
     penalties.pull([penalty(1)])
     landed = penalties.pull([penalty(1), penalty(1, CF_NR_FK="2", updateTime="2026-06-02 08:00:00")], until=later(1))
@@ -204,6 +210,7 @@ def test_watermark_never_goes_back_when_older_records_are_pulled_again(penalties
     assert landed.manifest.watermark == datetime(2026, 6, 9, tzinfo=UTC)
 
 
+@pytest.mark.semantics("6.7", "6.8")
 def test_writers_fork_and_the_next_joins_when_two_pull_at_once(penalties: Landings, tmp_path: Path) -> None:
     penalties.pull([penalty(1)])
     frozen = MemoryStore()
@@ -224,12 +231,14 @@ def test_writers_fork_and_the_next_joins_when_two_pull_at_once(penalties: Landin
     assert len(penalties.latest()) == 4
 
 
+@pytest.mark.semantics("6.10", "6.11")
 def test_same_work_is_one_batch_when_two_do_it_at_once(penalties: Landings, tmp_path: Path) -> None:
     other = Landings(MemoryStore(), tmp_path / "other", penalties.mapping)
     assert penalties.pull([penalty(1)]).manifest == other.pull([penalty(1)]).manifest
     assert penalties.store.objects == other.store.objects  # type: ignore[attr-defined]
 
 
+@pytest.mark.semantics("2.7")
 def test_unheld_record_is_revoked_when_a_snapshot_leaves_it_out(profiles: Landings) -> None:
     profiles.pull([profile(CODES[0]), profile(CODES[1])])
     landed = profiles.pull([profile(CODES[0])], until=later(24))
@@ -262,6 +271,7 @@ def test_nothing_is_revoked_when_a_reject_hides_which_record_it_is(profiles: Lan
     assert any("2 keys are no longer held" in note for note in landed.notes)
 
 
+@pytest.mark.semantics("2.7")
 def test_snapshot_stops_when_it_holds_too_little(profiles: Landings, store: MemoryStore) -> None:
     profiles.pull([profile(code) for code in CODES])
     before = dict(store.objects)
@@ -272,6 +282,7 @@ def test_snapshot_stops_when_it_holds_too_little(profiles: Landings, store: Memo
     assert store.objects == before
 
 
+@pytest.mark.semantics("2.2")
 def test_old_record_is_revoked_when_another_supersedes_it(penalties: Landings) -> None:
     penalties.mapping = penalty_mapping(supersedes="old")
     wrong = {**penalty(1), "old": None}
@@ -284,6 +295,7 @@ def test_old_record_is_revoked_when_another_supersedes_it(penalties: Landings) -
     assert penalties.pull([wrong, right], until=later(48)).manifest is None
 
 
+@pytest.mark.semantics("2.2")
 def test_old_record_is_revoked_when_it_comes_in_the_same_pull(penalties: Landings) -> None:
     penalties.mapping = penalty_mapping(supersedes="old")
     rows = [{**penalty(1), "old": None}, {**penalty(1, CF_XDR_SHXYM=CODES[1]), "old": CODES[0]}]
@@ -402,6 +414,7 @@ def test_orphaned_spool_is_removed_when_its_process_is_gone(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.semantics("2.5")
 def test_future_window_is_no_excuse_when_a_source_time_lies_behind_it(penalties: Landings) -> None:
     landed = penalties.pull([penalty(1)], until=datetime(2026, 6, 1, tzinfo=UTC) - timedelta(microseconds=1))
     assert landed.rejected_by_reason == {"source_time.future": 1}

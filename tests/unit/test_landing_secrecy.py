@@ -73,6 +73,7 @@ def planted(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Plants, Mem
     return plants, store, landed
 
 
+@pytest.mark.semantics("5.1", "5.2")
 def test_no_person_is_named_when_a_departments_penalties_land(planted: tuple[Plants, MemoryStore, Landed]) -> None:
     plants, store, landed = planted
     assert landed.counts.balance()

@@ -209,6 +209,7 @@ def test_unknown_date_format_is_a_configuration_error_when_the_mapping_is_compil
         map_rows(penalty(), mapping=penalty_mapping(columns=columns))
 
 
+@pytest.mark.semantics("2.22")
 def test_first_rule_wins_when_a_row_is_classified() -> None:
     law = "《环境保护法》第六十条"
     rows = [penalty(1, CF_YJ=law, CF_NR_FK="10"), penalty(2, CF_YJ=law), penalty(3, CF_CFLB="警告（书面）")]
@@ -241,6 +242,7 @@ def test_typed_columns_are_read_as_they_are_when_a_database_hands_them_over() ->
     assert mapped["source_updated_at"] == datetime(2026, 6, 1, tzinfo=UTC)
 
 
+@pytest.mark.semantics("2.1", "5.1")
 def test_person_is_a_pseudonym_with_a_reduced_name_when_the_party_is_natural() -> None:
     person = penalty(CF_XDR_SHXYM=None, CF_XDR_ZJHM=RESIDENT, CF_XDR_LB="自然人", CF_XDR_MC="张三丰")
     page = map_rows(person)
@@ -276,6 +278,7 @@ def test_lone_number_is_a_person_when_nobody_says_what_the_party_is() -> None:
     assert good(penalty(CF_XDR_LB=None, CF_XDR_SHXYM=RESIDENT))["subject_ref"] == KEY.reference(RESIDENT)
 
 
+@pytest.mark.semantics("5.5")
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
@@ -293,6 +296,7 @@ def test_number_is_rejected_masked_and_for_its_reason_when_it_is_none(number: st
     assert number[6:] not in str(reject) or number.endswith("*")
 
 
+@pytest.mark.semantics("5.2", "5.5")
 def test_reject_never_shows_a_number_when_it_is_the_key() -> None:
     columns = {"subject_id": "no", "subject_name": "name", "status": {"value": "active"}, "registered_on": "day"}
     mapping = DatasetMapping.model_validate({"key": ["no"], "columns": columns})

@@ -116,20 +116,24 @@ def test_warning_event_round_trips_when_it_is_decoded() -> None:
     assert decode_event(sent.body).model_dump_json(exclude_none=True).encode() == sent.body
 
 
+@pytest.mark.semantics("7.3")
 def test_id_repeats_when_the_same_is_said_at_another_time() -> None:
     assert message(time=datetime(2027, 1, 1, tzinfo=UTC)).id == message().id
     assert message(time=datetime(2027, 1, 1, tzinfo=UTC)).body != message().body
 
 
+@pytest.mark.semantics("7.3")
 @pytest.mark.parametrize("other", [{"run_id": "d" * 32}, {"sequence": 8}, {"manifest_sha256": "e" * 64}])
 def test_id_differs_when_the_run_or_its_place_differs(other: dict[str, Any]) -> None:
     assert message(RUN.model_copy(update=other)).id != message().id
 
 
+@pytest.mark.semantics("7.3")
 def test_id_differs_when_a_result_differs() -> None:
     assert message(score="798.01").id != message().id
 
 
+@pytest.mark.semantics("5.2", "5.4")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -149,6 +153,7 @@ def test_resident_number_is_refused_wherever_it_stands(changes: dict[str, Any]) 
     assert all(well_formed(NUMBER) not in text for text in shown)
 
 
+@pytest.mark.semantics("5.1")
 def test_resident_number_is_refused_when_it_is_the_reference() -> None:
     with pytest.raises(ValidationError, match="is not a reference"):
         result(subject_ref=well_formed(NUMBER))
@@ -158,6 +163,7 @@ def test_eighteen_digits_are_taken_when_they_are_a_company_s_code() -> None:
     assert result(subject_ref="913301001429187328").subject_ref == "913301001429187328"
 
 
+@pytest.mark.semantics("5.4")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -177,6 +183,7 @@ def test_individual_business_cannot_hide_when_its_code_says_so() -> None:
         result(subject_ref="92330100MA2ABCDE1X", individual_business=False, subject_name="王小五面馆")
 
 
+@pytest.mark.semantics("3.11")
 @pytest.mark.parametrize("score", [798, 798.0, "798", "798.0", "798.000", "-1.00"])
 def test_score_is_refused_when_it_is_not_a_text_with_two_decimals(score: object) -> None:
     with pytest.raises(ValidationError):
@@ -225,6 +232,7 @@ def test_full_slice_fits_when_every_result_is_as_long_as_it_can_be() -> None:
 _ITEMS = st.binary(min_size=1, max_size=40)
 
 
+@pytest.mark.semantics("7.6")
 @given(
     st.lists(st.tuples(st.builds(Area, st.sampled_from(["330100", "unknown"]), st.booleans()), _ITEMS)),
     st.integers(1, 7),
@@ -239,6 +247,7 @@ def test_slices_keep_everything_in_order_within_both_limits(
     assert all(sum(len(item) + 1 for item in cut.items) - 1 <= size for cut in cuts)
 
 
+@pytest.mark.semantics("5.4")
 def test_slice_ends_when_the_city_changes_or_persons_begin() -> None:
     city, other, persons = Area("330100"), Area("330200"), Area("330200", person=True)
     cuts = list(cut_slices([(city, b"1"), (city, b"2"), (other, b"3"), (persons, b"4")]))
@@ -258,6 +267,7 @@ def test_every_event_type_has_data_of_its_own() -> None:
     assert replace(sent, priority=9).priority == 9
 
 
+@pytest.mark.semantics("5.3", "5.4")
 def test_message_about_a_person_is_refused_when_its_key_does_not_say_so() -> None:
     person: dict[str, Any] = {"subject_ref": PERSON, "subject_type": "natural_person", "subject_name": "王*"}
     with pytest.raises(FatalError, match="key of its own"):

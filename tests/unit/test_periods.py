@@ -13,6 +13,7 @@ from exchange_formats.periods import add_months, covers, end_of_day, shanghai_da
 DAYS = st.dates(date(1900, 1, 1), date(2199, 12, 31))
 
 
+@pytest.mark.semantics("1.8")
 @pytest.mark.parametrize(
     ("start", "months", "expected"),
     [
@@ -30,6 +31,7 @@ def test_month_is_clamped_to_its_end_when_the_day_does_not_exist(start: date, mo
     assert add_months(start, months) == expected
 
 
+@pytest.mark.semantics("1.8")
 @given(DAYS, st.integers(0, 120))
 def test_month_moves_by_exactly_n_when_added(start: date, months: int) -> None:
     end = add_months(start, months)
@@ -37,6 +39,7 @@ def test_month_moves_by_exactly_n_when_added(start: date, months: int) -> None:
     assert end.day <= start.day
 
 
+@pytest.mark.semantics("1.7")
 @given(DAYS, st.integers(1, 120))
 def test_period_covers_both_its_ends_and_nothing_outside_when_asked(start: date, months: int) -> None:
     end = add_months(start, months)
@@ -46,10 +49,12 @@ def test_period_covers_both_its_ends_and_nothing_outside_when_asked(start: date,
     assert not covers(start, months, end + timedelta(days=1))
 
 
+@pytest.mark.semantics("1.1")
 def test_day_ends_with_its_last_microsecond_in_shanghai_when_asked() -> None:
     assert end_of_day(date(2026, 6, 30)) == datetime(2026, 6, 30, 15, 59, 59, 999999, UTC)
 
 
+@pytest.mark.semantics("1.1")
 @given(DAYS)
 @example(date(1948, 9, 30))  # the last day of a summer time
 def test_end_of_day_is_on_that_day_when_read_in_shanghai(day: date) -> None:

@@ -83,6 +83,7 @@ def store_of(lake: Lake) -> MemoryStore:
     return lake.store
 
 
+@pytest.mark.semantics("7.4", "7.6")
 def test_everything_is_sent_when_nothing_was_published_before(runs: Runs, publish: Any, lake: Lake) -> None:
     rows = [grade(code(n), city_code="330100" if n < 150 else "330200") for n in range(1, 261)]
     run = runs.commit(JUNE, rows, [warning(A), warning(B, level="red")])
@@ -104,6 +105,7 @@ def test_everything_is_sent_when_nothing_was_published_before(runs: Runs, publis
     assert (receipt.confirmed, receipt.number, receipt.last_sequence) == (6, 1, 6)
 
 
+@pytest.mark.semantics("7.6")
 def test_message_says_what_the_run_says_when_it_is_read(runs: Runs, publish: Any) -> None:
     run = runs.commit(
         JUNE, [grade(A, override_reasons=["IND1203"], grade="E", measures=["M08"], flags=["UNDER_OBJECTION"])]
@@ -125,6 +127,7 @@ def test_message_says_what_the_run_says_when_it_is_read(runs: Runs, publish: Any
     assert (found.public_credit.origin, found.public_credit.score) == ("platform", "820.00")
 
 
+@pytest.mark.semantics("7.4", "7.5")
 def test_only_changes_are_sent_when_a_run_follows(runs: Runs, publish: Any) -> None:
     runs.commit(JUNE, [grade(A), grade(B), grade(C)], [warning(A), warning(B)])
     publish(Bus())
@@ -211,6 +214,7 @@ def test_standing_warning_is_not_sent_again_when_nothing_of_it_changed(runs: Run
     assert bus.sent == []
 
 
+@pytest.mark.semantics("5.3")
 def test_persons_results_travel_under_keys_of_their_own(runs: Runs, publish: Any) -> None:
     person = {"subject_name": "王*", "level": "red"}
     reference = "np_k1_" + "a" * 40
@@ -258,6 +262,7 @@ def test_every_run_is_sent_in_order_when_several_wait(runs: Runs, publish: Any) 
     assert [event.run_id for event in said(bus.sent)] == [first.run_id, second.run_id]
 
 
+@pytest.mark.semantics("6.15", "7.1")
 def test_plan_is_stored_before_the_first_message_and_receipt_after_the_last(
     runs: Runs, publish: Any, lake: Lake
 ) -> None:
@@ -270,6 +275,7 @@ def test_plan_is_stored_before_the_first_message_and_receipt_after_the_last(
     assert not lake.store.exists(receipt_key(DOMAIN, run.run_id))
 
 
+@pytest.mark.semantics("7.2")
 @pytest.mark.parametrize("confirmed", [0, 1, 2, 3, 4])
 def test_repeats_are_the_same_bytes_when_the_broker_failed_anywhere(runs: Runs, publish: Any, confirmed: int) -> None:
     runs.commit(JUNE, [grade(code(n)) for n in range(1, 320)], [warning(A)])
@@ -303,6 +309,7 @@ def test_nothing_is_lost_when_the_publisher_dies_at_a_write(
     assert publish(Bus()).nothing_new
 
 
+@pytest.mark.semantics("7.2", "7.5")
 def test_plan_is_finished_first_when_a_newer_run_waits(runs: Runs, publish: Any) -> None:
     first = runs.commit(JUNE, [grade(A), grade(B)])
     with pytest.raises(TransientError):
@@ -314,6 +321,7 @@ def test_plan_is_finished_first_when_a_newer_run_waits(runs: Runs, publish: Any)
     assert refs(bus, WITHDRAWN) == [B]
 
 
+@pytest.mark.semantics("7.7")
 def test_backfill_is_withheld_when_no_correction_is_asked_for(runs: Runs, publish: Any) -> None:
     runs.commit(JULY, [grade(A)])
     publish(Bus())
@@ -324,6 +332,7 @@ def test_backfill_is_withheld_when_no_correction_is_asked_for(runs: Runs, publis
     assert result.withheld == (backfill.run_id,)
 
 
+@pytest.mark.semantics("7.7")
 def test_correction_restates_its_day_and_leaves_the_standing_grade_alone(runs: Runs, publish: Any) -> None:
     runs.commit(JUNE, [grade(A), grade(B)])
     runs.commit(JULY, [grade(A), grade(B), grade(C)], [warning(A)])
@@ -394,6 +403,7 @@ def test_second_publication_is_turned_away_when_one_is_at_work(runs: Runs, publi
         publish(Bus(fail_after=0, error=meddle))
 
 
+@pytest.mark.semantics("3.38")
 def test_individual_business_is_masked_when_the_artefact_was_not(runs: Runs, publish: Any) -> None:
     runs.commit(JUNE, [grade("92330100MA2ABCDE1X", subject_name="王小五面馆")])
     bus = Bus()

@@ -54,6 +54,7 @@ def decided(landings: Landings) -> list[str]:
 OLD = {"CF_JDRQ": "2021-04-01"}
 
 
+@pytest.mark.semantics("6.2", "6.3")
 def test_part_goes_whole_when_its_month_has_passed(landings: Landings, store: MemoryStore, tmp_path: Path) -> None:
     landed = landings.pull([penalty(1, **OLD), penalty(2)])
     assert landed.manifest is not None
@@ -73,6 +74,7 @@ def test_part_goes_whole_when_its_month_has_passed(landings: Landings, store: Me
     assert fresh(landings, tmp_path).records(DEPARTMENT, "penalty").count_rows() == 1
 
 
+@pytest.mark.semantics("6.2")
 def test_nothing_goes_when_the_month_has_not_passed(landings: Landings, store: MemoryStore) -> None:
     landings.pull([penalty(1, **OLD), penalty(2)])
     before = dict(store.objects)
@@ -108,6 +110,7 @@ def test_landing_goes_on_from_the_same_watermark_when_a_part_was_purged(landings
     assert decided(landings) == ["2026-05-01", "2026-05-01"]
 
 
+@pytest.mark.semantics("6.2")
 def test_older_version_goes_too_when_the_latest_one_goes(landings: Landings) -> None:
     landings.pull([penalty(1, CF_JDRQ="2026-05-20"), penalty(2)])
     landings.pull([penalty(1, **OLD, updateTime="2026-06-02 08:00:00")], until=later(1))
@@ -124,6 +127,7 @@ def test_newer_version_stays_when_an_older_one_goes(landings: Landings) -> None:
     assert decided(landings) == ["2026-05-01"]
 
 
+@pytest.mark.semantics("6.6")
 def test_older_cut_is_refused_when_a_part_of_it_was_purged(landings: Landings) -> None:
     landings.pull([penalty(1, **OLD), penalty(2)])
     before = landings.lake.heads(PREFIX)
@@ -133,6 +137,7 @@ def test_older_cut_is_refused_when_a_part_of_it_was_purged(landings: Landings) -
     assert landings.lake.records(DEPARTMENT, "penalty", before, as_purged=True).count_rows() == 1
 
 
+@pytest.mark.semantics("6.3")
 def test_purge_is_finished_when_it_was_killed_before_it_deleted(landings: Landings, store: MemoryStore) -> None:
     landings.pull([penalty(1, **OLD), penalty(2)])
     delete = store.delete
@@ -158,6 +163,7 @@ def test_commit_time_is_noted_when_a_purge_was_made(landings: Landings) -> None:
     assert (outcome.result, outcome.manifest_sha256, outcome.finished_at) == ("purged", result.manifest_sha256, NOW)
 
 
+@pytest.mark.semantics("5.6")
 def test_rejects_go_when_they_were_kept_for_their_time(landings: Landings) -> None:
     landings.pull([penalty(1), penalty(2, CF_JDRQ="not a day")])
     assert len(landings.rejects()) == 1
@@ -198,6 +204,7 @@ def erase(landings: Landings, record_id: str, article: str = ARTICLE) -> PurgeMa
     return manifest
 
 
+@pytest.mark.semantics("6.4")
 def test_record_is_nowhere_when_it_had_to_go_early(landings: Landings, store: MemoryStore, tmp_path: Path) -> None:
     landings.pull([penalty(1), penalty(2), penalty(3, CF_JDRQ="not a day")])
     landings.pull([penalty(1, CF_NR_FK="2.5", updateTime="2026-06-02 08:00:00")], until=later(1))

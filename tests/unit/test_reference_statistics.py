@@ -85,6 +85,7 @@ def stored(lake: Lake) -> list[StatisticsManifest]:
     return [one for one in lake.chain(statistics_prefix(DOMAIN)) if isinstance(one, StatisticsManifest)]
 
 
+@pytest.mark.semantics("1.2", "3.28")
 def test_statistics_are_of_the_day_before_the_cycle_when_its_first_run_makes_them(lake: Lake) -> None:
     evaluate(lake, JUNE)
     (made,) = stored(lake)
@@ -98,6 +99,7 @@ def test_statistics_are_of_the_day_before_the_cycle_when_its_first_run_makes_the
     assert find_above(lake) == {reference(3)}
 
 
+@pytest.mark.semantics("3.28")
 def test_statistics_are_the_same_all_through_the_cycle_when_more_lands(lake: Lake) -> None:
     evaluate(lake, JUNE)
     land_more(lake)
@@ -112,6 +114,7 @@ def test_statistics_are_the_same_all_through_the_cycle_when_more_lands(lake: Lak
     assert find_above(lake) == set(), "ten is the median now, and nobody has more"
 
 
+@pytest.mark.semantics("3.28", "6.14")
 def test_run_has_another_name_when_its_statistics_are_others(lake: Lake, tmp_path: Path) -> None:
     first = evaluate(lake, JUNE)
     other = Lake(MemoryStore(), tmp_path / "other")
@@ -124,6 +127,7 @@ def test_run_has_another_name_when_its_statistics_are_others(lake: Lake, tmp_pat
     assert newest_run(other, DOMAIN).run_id != first.run_id
 
 
+@pytest.mark.semantics("3.28")
 def test_statistics_are_recomputed_to_the_same_rows_when_they_are_proved(lake: Lake) -> None:
     evaluate(lake, JUNE)
     land_more(lake)

@@ -42,6 +42,7 @@ def remind(lake: Lake, bus: Bus, now: datetime) -> tuple[tuple[str, ...], int]:
     return done.overdue, done.told
 
 
+@pytest.mark.semantics("8.3")
 def test_owner_is_told_once_when_three_cycles_brought_nothing(lake: Lake) -> None:
     pull(lake, LAST)
     bus = Bus()

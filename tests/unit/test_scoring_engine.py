@@ -48,6 +48,7 @@ def test_every_artefact_has_its_schema_and_even_batches_when_a_run_ends(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.arrow" for name in ARTEFACTS)
 
 
+@pytest.mark.semantics("3.30")
 def test_bytes_are_the_same_when_rows_files_and_threads_differ(tmp_path: Path) -> None:
     inputs = join_inputs(ENVIRONMENT, SUBJECTS)
     straight = run(ENVIRONMENT, inputs, tmp_path / "straight")
@@ -73,6 +74,7 @@ def test_rows_digest_differs_when_one_score_differs(tmp_path: Path) -> None:
     assert one.artefacts[0].rows_sha256 != two.artefacts[0].rows_sha256
 
 
+@pytest.mark.semantics("2.27")
 def test_record_is_quarantined_when_its_subject_is_in_no_profile(tmp_path: Path) -> None:
     inputs = join_inputs(ENVIRONMENT, SUBJECTS)
     stranger = pa.array(["91330100999999999X"], pa.string())
@@ -167,6 +169,7 @@ def test_printed_sql_runs_in_duckdb_when_its_inputs_are_there(tmp_path: Path) ->
     assert graded == [(row["subject_ref"], row["grade"]) for row in read_rows(found, "grades")]
 
 
+@pytest.mark.semantics("3.31")
 def test_compiled_sql_divides_only_to_round_when_all_steps_are_read() -> None:
     resolved = resolve(ENVIRONMENT, AS_OF)
     program = compile_model(resolved, AS_OF, resolved.inputs)
@@ -184,6 +187,7 @@ def test_resolved_model_reads_back_when_it_was_stored() -> None:
     assert (again.sha256, again) == (resolved.sha256, resolved)
 
 
+@pytest.mark.semantics("6.14")
 def test_examples_decide_nothing_when_a_model_is_named_by_digest() -> None:
     bare = ENVIRONMENT.model_copy(update={"examples": ()})
     assert resolve(bare, AS_OF).sha256 == resolve(ENVIRONMENT, AS_OF).sha256

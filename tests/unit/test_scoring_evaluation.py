@@ -59,6 +59,7 @@ def test_run_is_committed_with_its_artefacts_when_a_domain_is_scored(lake: Lake)
     assert lake.fetch(prefix + "model.json", manifest.model_sha256).exists()
 
 
+@pytest.mark.semantics("6.7")
 def test_manifest_is_the_last_put_when_a_run_is_committed(lake: Lake) -> None:
     land_all(lake)
     run = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
@@ -67,6 +68,7 @@ def test_manifest_is_the_last_put_when_a_run_is_committed(lake: Lake) -> None:
     assert sum("/run=" in key and "manifest-" in key for key in written(lake.store)) == 1
 
 
+@pytest.mark.semantics("1.3")
 def test_nothing_is_computed_when_the_very_run_is_in_the_lake(lake: Lake) -> None:
     land_all(lake)
     first = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
@@ -77,6 +79,7 @@ def test_nothing_is_computed_when_the_very_run_is_in_the_lake(lake: Lake) -> Non
     assert len(lake.store.puts) == puts
 
 
+@pytest.mark.semantics("1.3", "6.7")
 def test_new_run_names_the_old_one_when_the_cut_grows(lake: Lake) -> None:
     land_all(lake)
     first = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
@@ -89,6 +92,7 @@ def test_new_run_names_the_old_one_when_the_cut_grows(lake: Lake) -> None:
     assert second.subjects_by_grade == {"A": 1, "E": 1}
 
 
+@pytest.mark.semantics("1.3")
 def test_run_has_another_name_when_the_day_differs(lake: Lake) -> None:
     land_all(lake)
     june = evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
@@ -97,6 +101,7 @@ def test_run_has_another_name_when_the_day_differs(lake: Lake) -> None:
     assert newest_run(lake, DOMAIN).run_id == july.run_id
 
 
+@pytest.mark.semantics("1.3", "6.10")
 @pytest.mark.parametrize("puts", range(7))
 def test_second_try_gives_the_same_bytes_when_the_first_died_between_puts(tmp_path: Path, puts: int) -> None:
     clean = Lake(MemoryStore(), tmp_path / "clean")
@@ -132,6 +137,7 @@ def test_domain_is_skipped_when_a_required_dataset_was_never_collected(lake: Lak
         evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS)
 
 
+@pytest.mark.semantics("2.25", "8.4")
 def test_optional_data_is_named_when_it_was_never_collected(lake: Lake) -> None:
     inputs = join_inputs(ENVIRONMENT, SUBJECTS)
     required = resolve(ENVIRONMENT, AS_OF).required
@@ -142,6 +148,7 @@ def test_optional_data_is_named_when_it_was_never_collected(lake: Lake) -> None:
     assert run.subjects == 2
 
 
+@pytest.mark.semantics("8.3")
 def test_nothing_is_scored_when_one_required_input_was_never_collected(lake: Lake) -> None:
     inputs = join_inputs(ENVIRONMENT, SUBJECTS)
     required = resolve(ENVIRONMENT, AS_OF).required

@@ -26,6 +26,7 @@ def test_score_is_846_b_when_there_is_nothing(found: Outcome) -> None:
     assert (found.score, found.grade.grade) == (Decimal("846.00"), "B")
 
 
+@pytest.mark.semantics("3.8")
 @case(inspection=[{"result": "clean", "method": "double_random", "inspected_on": on("2026-03-01")}])
 def test_score_is_866_a_when_one_inspection_was_clean(found: Outcome) -> None:
     assert (found.score, found.grade.grade) == (Decimal("866.00"), "A")
@@ -41,6 +42,7 @@ def test_score_is_798_c_when_one_record_takes_80(found: Outcome) -> None:
     assert (found.score, found.grade.grade) == (Decimal("798.00"), "C")
 
 
+@pytest.mark.semantics("3.5")
 @case(model=SAFETY, penalty=[penalty("2005", "2026-05-01"), penalty("2005", "2026-05-02")])
 def test_cap_holds_when_the_repeat_exceeds_it(found: Outcome) -> None:
     assert (found.score, found.points("IND2005", "_cap")) == (Decimal("774.00"), Decimal(18))
@@ -51,6 +53,7 @@ def test_score_is_756_c_when_one_record_takes_150(found: Outcome) -> None:
     assert (found.score, found.grade.grade) == (Decimal("756.00"), "C")
 
 
+@pytest.mark.semantics("3.4")
 @case(incident=[incident("2025-04-30")])
 def test_score_is_792_c_when_the_record_of_150_is_14_months_old(found: Outcome) -> None:
     assert (found.score, found.grade.grade) == (Decimal("792.00"), "C")
@@ -71,6 +74,7 @@ def test_score_is_846_b_when_the_record_of_400_is_repaired(found: Outcome) -> No
     assert (found.score, found.grade.grade, found.excluded) == (Decimal("846.00"), "B", ["repaired"])
 
 
+@pytest.mark.semantics("3.22", "3.25")
 @case(penalty=[penalty("1203", "2026-05-01")])
 def test_grade_is_e_when_a_veto_counts(found: Outcome) -> None:
     assert (found.grade.grade, found.score, found.grade.computed_grade) == ("E", Decimal("846.00"), "B")
@@ -84,6 +88,7 @@ def test_two_fresh_80s_are_capped_at_160_when_the_cap_says_so() -> None:
     assert (found.points("IND2102"), found.points("IND2102", "_cap")) == (Decimal(-120), Decimal(24))
 
 
+@pytest.mark.semantics("3.10")
 def test_grade_is_decided_on_centipoints_when_the_score_is_near_an_edge() -> None:
     """600 + 0.3 x public: 833 gives 849.90, which whole numbers would call an A."""
     edges = {1000: "A", 834: "A", 833: "B", 667: "B", 666: "C", 500: "C", 499: "D", 334: "D", 333: "E", 0: "E"}

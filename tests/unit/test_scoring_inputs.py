@@ -75,6 +75,7 @@ def _score(model: Model, inputs: dict[str, Any], folder: Path, as_of: date = AS_
     return read_outcomes(run(model, inputs, folder, as_of))
 
 
+@pytest.mark.semantics("2.26")
 def test_records_of_every_department_count_when_a_dataset_is_named_with_a_star(tmp_path: Path) -> None:
     inputs = {
         "ecology_environment/profile": build_records("ecology_environment/profile", [PROFILE]),
@@ -93,6 +94,7 @@ def test_records_of_every_department_count_when_a_dataset_is_named_with_a_star(t
     assert found.grade.not_collected == ("judgments",)
 
 
+@pytest.mark.semantics("2.1")
 def test_correction_in_one_department_leaves_another_alone_when_their_records_share_an_id(tmp_path: Path) -> None:
     corrected = _fines("transport/penalty", "2026-05-02", revoked_on=on("2026-06-01"))
     inputs = {
@@ -103,12 +105,14 @@ def test_correction_in_one_department_leaves_another_alone_when_their_records_sh
     assert _score(_everywhere(), inputs, tmp_path)[MINE].score == 820
 
 
+@pytest.mark.semantics("2.25")
 def test_indicator_is_not_collected_when_no_department_has_its_dataset(tmp_path: Path) -> None:
     inputs = {"ecology_environment/profile": build_records("ecology_environment/profile", [PROFILE])}
     found = _score(_everywhere(), inputs, tmp_path)[MINE]
     assert found.grade.not_collected == ("fines", "judgments")
 
 
+@pytest.mark.semantics("2.26")
 def test_inputs_a_star_stands_for_are_those_there_are_when_a_model_is_compiled() -> None:
     resolved = resolve(_everywhere(), AS_OF, MODELS.tables)
     known = ["ecology_environment/profile", "health/penalty", "sports/penalty", "sports/inspection", "x_y/complaint"]
@@ -118,6 +122,7 @@ def test_inputs_a_star_stands_for_are_those_there_are_when_a_model_is_compiled()
     assert tuple(sorted(compile_model(resolved, AS_OF, known).inputs)) == wanted
 
 
+@pytest.mark.semantics("3.21")
 def test_subject_without_a_record_has_its_bases_when_a_model_asks_for_no_minimum(tmp_path: Path) -> None:
     inputs = {"ecology_environment/profile": build_records("ecology_environment/profile", [PROFILE])}
     found = _score(_everywhere(), inputs, tmp_path)[MINE]

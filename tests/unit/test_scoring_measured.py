@@ -59,6 +59,7 @@ def _incident(day: str, **more: Any) -> dict[str, Any]:
     return {"responsibility_on": on(day), "occurred_on": on(day), "level": "general", "is_responsible": True} | more
 
 
+@pytest.mark.semantics("3.32", "3.33")
 @pytest.mark.parametrize(
     ("measure", "value"),
     [
@@ -99,6 +100,7 @@ def _unused() -> dict[str, Any]:
     }
 
 
+@pytest.mark.semantics("3.33")
 @pytest.mark.parametrize(("deaths", "score"), [(0, 1000), (1, 980), (2, 980), (3, 900), (9, 850)])
 def test_bin_the_value_lies_in_decides_the_points_lower_bound_included_and_capped(
     tmp_path: Path, deaths: int, score: int
@@ -108,6 +110,7 @@ def test_bin_the_value_lies_in_decides_the_points_lower_bound_included_and_cappe
     assert _score(tmp_path, model, _incident("2026-05-31", deaths=deaths)).score == score
 
 
+@pytest.mark.semantics("3.33")
 def test_measured_records_neither_fade_nor_repeat_and_are_all_in_evidence(tmp_path: Path) -> None:
     model = _model(mine=_indicator({"dataset": "incident"}, {"kind": "count"}, [("2", 50)]))
     found = _score(tmp_path, model, _incident("2022-01-01"), _incident("2022-02-01"))
@@ -174,6 +177,7 @@ def _statistics(model: Model, inputs: dict[str, Any]) -> list[dict[str, Any]]:
 COMPARING = _model(statistics={"rate": RATE}, mine=ABOVE)
 
 
+@pytest.mark.semantics("3.29")
 def test_percentile_is_the_nearest_rank_per_industry_division(tmp_path: Path) -> None:
     complaints = [row for number in range(10) for row in _complaints(number, number, 10 - number)]
     # 0.0, 0.1 … 0.9: rank ⌈0.9 × 10⌉ = 9 is 0.8.
@@ -182,6 +186,7 @@ def test_percentile_is_the_nearest_rank_per_industry_division(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.semantics("3.29")
 def test_group_smaller_than_its_minimum_has_no_statistic() -> None:
     complaints = [*_complaints(0, 1, 1), *_complaints(1, 1, 1)]
     assert _statistics(COMPARING, _province(complaints)) == [
@@ -211,6 +216,7 @@ def _compare(folder: Path, complaints: list[dict[str, Any]], *, shards: int = 1)
     return read_outcomes(evaluate(resolve(COMPARING, AS_OF, MODELS.tables), inputs, AS_OF, folder, shards=shards))
 
 
+@pytest.mark.semantics("3.29")
 def test_indicator_holds_once_only_where_the_own_value_is_above_the_group_s(tmp_path: Path) -> None:
     found = _compare(tmp_path, [row for number in range(10) for row in _complaints(number, number, 10 - number)])
     assert {ref: outcome.score for ref, outcome in found.items() if outcome.score != 1000} == {reference(9): 960}
@@ -219,11 +225,13 @@ def test_indicator_holds_once_only_where_the_own_value_is_above_the_group_s(tmp_
     assert found[reference(9)].grade.not_collected == ()
 
 
+@pytest.mark.semantics("3.30")
 def test_shards_agree_with_the_whole_when_a_model_compares_with_statistics(tmp_path: Path) -> None:
     complaints = [row for number in range(10) for row in _complaints(number, number, 10 - number)]
     assert _compare(tmp_path, complaints, shards=2)[reference(9)].score == 960
 
 
+@pytest.mark.semantics("2.25")
 def test_indicator_is_not_collected_when_there_are_no_reference_statistics(tmp_path: Path) -> None:
     found = read_outcomes(run(COMPARING, _province(_complaints(0, 5, 0)), tmp_path))[reference(0)]
     assert (found.score, found.grade.not_collected) == (Decimal(1000), ("mine",))

@@ -32,6 +32,7 @@ def _platform(score: int, day: date) -> dict[str, Any]:
     return {"score": score, "evaluated_on": day, "record_id": f"p{day}"}
 
 
+@pytest.mark.semantics("3.14", "3.17")
 def test_platform_s_latest_result_is_used_when_our_own_is_newer(tmp_path: Path) -> None:
     platform = [_platform(810, on("2026-06-01")), _platform(820, on("2026-06-10"))]
     found = _grade(tmp_path, platform, _own((Decimal(700), AS_OF)))
@@ -40,6 +41,7 @@ def test_platform_s_latest_result_is_used_when_our_own_is_newer(tmp_path: Path) 
     assert found.score == 846
 
 
+@pytest.mark.semantics("3.14", "3.15", "3.17")
 @pytest.mark.parametrize(
     ("platform_on", "origin"), [("2026-05-30", "platform"), ("2026-05-29", "own_model"), ("2026-07-01", "own_model")]
 )
@@ -53,6 +55,7 @@ def test_own_model_s_result_is_used_when_the_platform_s_is_older_than_its_cycle_
         assert (found.public_credit_score, found.score) == (Decimal("712.34"), Decimal("813.70"))
 
 
+@pytest.mark.semantics("3.15", "3.16")
 def test_own_result_must_not_be_older_than_the_cycle_or_later_than_as_of(tmp_path: Path) -> None:
     own = _own((Decimal(700), on("2026-05-29")), (Decimal(990), on("2026-07-01")))
     found = _grade(tmp_path, [], own)
@@ -60,16 +63,19 @@ def test_own_result_must_not_be_older_than_the_cycle_or_later_than_as_of(tmp_pat
     assert found.flags == (PUBLIC_CREDIT_MISSING,)
 
 
+@pytest.mark.semantics("3.15")
 def test_newest_own_result_is_used_when_there_are_several(tmp_path: Path) -> None:
     found = _grade(tmp_path, [], _own((Decimal(700), on("2026-05-31")), (Decimal(720), on("2026-06-30"))))
     assert found.public_credit_score == 720
 
 
+@pytest.mark.semantics("3.19")
 def test_subject_is_n_when_neither_platform_nor_own_model_scored_it_and_it_has_no_record(tmp_path: Path) -> None:
     found = _grade(tmp_path, [], _own((None, on("2026-06-30"))))
     assert (found.grade, found.score, found.public_credit_origin) == ("N", None, "neutral")
 
 
+@pytest.mark.semantics("3.19")
 def test_subject_without_a_record_is_scored_when_our_own_model_did_score_it(tmp_path: Path) -> None:
     found = _grade(tmp_path, [], _own((Decimal(800), on("2026-06-30"))))
     assert (found.grade, found.score, found.public_credit_origin) == ("B", Decimal(840), "own_model")

@@ -51,6 +51,7 @@ def _with_reports(*reports: dict[str, Any], **given: Any) -> Outcome:
     return _score(REPORTING, reported_grade=list(reports), **given)
 
 
+@pytest.mark.semantics("3.36")
 @pytest.mark.parametrize(
     ("public", "native"),
     # 0.3 × public + 600, a tenth of it on the native scale, half up to hundredths: 83.9952 is 84.00, 83.9949 is 83.99.
@@ -61,6 +62,7 @@ def test_native_grade_stands_beside_the_uniform_one_when_a_method_has_another_to
     assert (found.native_grade, found.native_scheme, found.origin) == (native, COLOURS["scheme"], "computed")
 
 
+@pytest.mark.semantics("3.36")
 def test_native_grade_is_the_last_one_when_a_veto_decides() -> None:
     found = _score(NATIVE, penalty=[penalty("1203", "2026-05-01")]).grade
     assert (found.grade, found.computed_grade, found.native_grade) == ("E", "B", "红")
@@ -71,6 +73,7 @@ def test_native_grade_is_missing_when_a_subject_is_not_scored() -> None:
     assert (found.grade, found.native_grade, found.native_scheme) == ("N", None, None)
 
 
+@pytest.mark.semantics("3.34", "3.35")
 def test_reported_grade_takes_the_place_of_the_computed_one_and_no_score_is_claimed() -> None:
     found = _with_reports(_reported("A", "2026-01-31"), penalty=[penalty("1201", "2026-05-01")])
     assert (found.grade.origin, found.grade.grade, found.grade.computed_grade) == ("reported", "A", "A")
@@ -83,6 +86,7 @@ def test_reported_grade_takes_the_place_of_the_computed_one_and_no_score_is_clai
     assert sum(row.points for row in found.findings.evidence) == 0
 
 
+@pytest.mark.semantics("3.34")
 def test_newest_report_in_force_is_used_when_a_department_reported_several() -> None:
     reports = [_reported("A", "2026-01-31"), _reported("C", "2026-03-31"), _reported("D", "2026-07-01")]
     assert _with_reports(*reports).grade.grade == "C"
@@ -113,6 +117,7 @@ def test_grade_is_computed_and_the_report_excluded_when_no_crosswalk_knows_it() 
     assert [row.excluded for row in found.findings.evidence if row.entry == "reported"] == ["grade_unknown"]
 
 
+@pytest.mark.semantics("3.24", "3.34")
 def test_veto_decides_over_a_reported_grade() -> None:
     found = _with_reports(_reported("A", "2026-01-31"), penalty=[penalty("1203", "2026-05-01")]).grade
     assert (found.grade, found.computed_grade, found.origin) == ("E", "A", "reported")
@@ -128,6 +133,7 @@ def test_subject_with_a_report_is_not_n_when_it_has_neither_a_public_score_nor_a
     assert _with_reports(_reported("B", "2026-01-31"), public_credit=None).grade.grade == "B"
 
 
+@pytest.mark.semantics("3.34")
 def test_crosswalks_are_those_of_the_table_of_facts() -> None:
     tables = load_tables()
 
@@ -149,6 +155,7 @@ def test_points_of_a_reported_subject_s_neighbour_are_untouched(tmp_path: Path) 
     assert (reporting.grade.grade, computed.score) == ("A", Decimal(798))
 
 
+@pytest.mark.semantics("2.21")
 def test_grade_is_flagged_when_the_report_it_rests_on_is_under_objection() -> None:
     found = _with_reports(_reported("A", "2026-01-31", objection_from=on("2026-06-30")))
     assert found.grade.flags == ("UNDER_OBJECTION",)

@@ -65,6 +65,7 @@ def rows_of(evaluation: Evaluation, name: str) -> list[Any]:
     return sorted(read_rows(evaluation, name), key=repr)
 
 
+@pytest.mark.semantics("3.30", "6.16")
 @pytest.mark.parametrize("count", [2, 8])
 def test_result_is_the_same_when_there_are_many_shards(count: int, whole: Evaluation, tmp_path: Path) -> None:
     parted = evaluate(RESOLVED, INPUTS, AS_OF, tmp_path, shards=count)
@@ -101,6 +102,7 @@ def test_shard_holds_its_own_subjects_when_it_is_scored_alone(tmp_path: Path) ->
     assert sum(one.subjects for one in result.grades) == len(grades) > 0
 
 
+@pytest.mark.semantics("3.30")
 def test_shards_combine_when_their_results_were_stored_and_come_in_any_order(whole: Evaluation, tmp_path: Path) -> None:
     results = [evaluate_shard(RESOLVED, INPUTS, AS_OF, tmp_path, shard) for shard in split_shards(4)]
     stored = [ShardResult.model_validate_json(result.model_dump_json()) for result in reversed(results)]

@@ -52,6 +52,7 @@ def read_run(lake: Lake, sha256: str) -> RunManifest:
     return manifest
 
 
+@pytest.mark.semantics("1.3", "3.30")
 def test_run_has_the_same_name_and_rows_when_several_processes_score_it(tmp_path: Path) -> None:
     alone = open_lake(tmp_path / "alone")
     one = evaluate_domain(DOMAIN, as_of=AS_OF, lake=alone, models=MODELS)
@@ -115,6 +116,7 @@ def test_run_is_not_committed_when_a_shard_is_missing(tmp_path: Path) -> None:
     assert lake.heads(domain_prefix(DOMAIN)) == ()
 
 
+@pytest.mark.semantics("1.3")
 def test_what_lands_meanwhile_is_not_scored_when_the_run_has_begun(tmp_path: Path) -> None:
     lake = open_lake(tmp_path)
     run_id = begin(lake)

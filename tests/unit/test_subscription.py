@@ -111,6 +111,7 @@ def test_file_is_empty_again_when_its_only_line_is_half(target: Path, messages: 
         assert target.read_bytes() == b""
 
 
+@pytest.mark.semantics("7.4")
 def test_lower_sequence_of_a_subject_is_left_out_when_it_comes_late(
     target: Path, messages: list[OutgoingMessage]
 ) -> None:

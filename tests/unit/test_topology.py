@@ -77,6 +77,7 @@ def test_every_outbound_type_reaches_the_platform(spec: MessageSpec) -> None:
         assert len(queues) == 1
 
 
+@pytest.mark.semantics("5.3")
 @pytest.mark.parametrize("spec", [spec for spec in OUTBOUND if spec.may_be_person], ids=lambda spec: spec.name)
 def test_persons_reach_only_who_was_granted_them_by_name(spec: MessageSpec) -> None:
     key = f"{example_message(spec).routing_key}.person"
@@ -91,6 +92,7 @@ def test_persons_reach_only_who_was_granted_them_by_name(spec: MessageSpec) -> N
     assert not any(receives(wider, queue.name, other) for queue in wider.queues)
 
 
+@pytest.mark.semantics("5.3")
 def test_persons_are_not_granted_by_a_subscription_to_another_domain() -> None:
     one = Subscription("abc", grades=("work_safety",), persons=("enterprise_environment",))
     topology = build_topology([one], DOMAINS)
@@ -106,6 +108,7 @@ def test_inbound_types_are_written_by_whom_their_key_names(spec: MessageSpec) ->
     assert not any(re.search(u.topics["credit.inbound"], f"{key}.x") for u in TOPOLOGY.users if u.topics)
 
 
+@pytest.mark.semantics("7.8")
 def test_full_queue_refuses_and_dead_letters_are_kept_when_policies_apply() -> None:
     policies = {one["name"]: one["definition"] for one in document()["policies"]}
     assert set(policies) == {queue.name for queue in TOPOLOGY.queues}

@@ -52,6 +52,7 @@ def named(report: Report) -> set[str]:
     return {finding.key for finding in report.findings}
 
 
+@pytest.mark.semantics("6.5")
 def test_everything_is_intact_when_nobody_touched_it(province: Province) -> None:
     report = province.prove()
     assert report.findings == []
@@ -92,6 +93,7 @@ def attack_all(province: Province) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, province.store.objects
 
 
+@pytest.mark.semantics("6.5", "6.17")
 def test_flipped_byte_is_named_wherever_it_is(province: Province) -> None:
     for key, objects in attack_all(province):
         for place in (0, len(objects[key]) // 2, len(objects[key]) - 1):
@@ -153,6 +155,7 @@ def test_older_object_in_the_place_of_a_newer_one_is_named(province: Province) -
 # chains
 
 
+@pytest.mark.semantics("6.9")
 def test_parent_of_a_run_is_named_when_it_was_removed(province: Province) -> None:
     first, second = province.manifest(0), province.manifest(1)
     (key,) = province.keys(lambda key: first.sha256 in key)
@@ -163,6 +166,7 @@ def test_parent_of_a_run_is_named_when_it_was_removed(province: Province) -> Non
     assert second.run_id in finding.runs
 
 
+@pytest.mark.semantics("6.19")
 def test_newest_manifest_is_missed_by_the_witness_when_the_chain_was_cut(province: Province) -> None:
     second = province.manifest(1)
     for key in province.keys(lambda key: second.run_id in key):
@@ -212,6 +216,7 @@ def test_sequence_that_does_not_follow_its_parents_is_named(province: Province) 
     assert any(one.key == new and one.kind == "unlinked" for one in report.findings)
 
 
+@pytest.mark.semantics("6.8")
 def test_second_head_is_told_and_is_no_break(province: Province) -> None:
     second = province.manifest(1)
     (key,) = province.keys(lambda key: second.sha256 in key)
@@ -237,6 +242,7 @@ def test_receipt_of_another_publication_is_named(province: Province) -> None:
     assert any(one.key == keys[1] and one.kind == "misplaced" for one in province.prove(recompute=False).findings)
 
 
+@pytest.mark.semantics("6.19")
 def test_last_witnessed_head_is_the_newest_that_was_sent(province: Province) -> None:
     (newest,) = province.keys(lambda key: f"date={JULY}" in key and "/sent-" in key)
     assert checkpoint_sent_key(JULY, newest.rpartition("sent-")[2].removesuffix(".json")) == newest

@@ -85,6 +85,7 @@ def replay(province: Province, run: RunManifest) -> list[Finding]:
     return found
 
 
+@pytest.mark.semantics("6.16", "6.17")
 def test_changed_grade_is_named_by_subject_and_column_when_every_digest_is_right(province: Province) -> None:
     def raise_score(rows: list[dict[str, Any]]) -> None:
         rows[0]["score"] = Decimal("999.00")
@@ -98,6 +99,7 @@ def test_changed_grade_is_named_by_subject_and_column_when_every_digest_is_right
     assert reference(0) not in finding.en, "the subject is masked"
 
 
+@pytest.mark.semantics("6.16")
 def test_changed_evidence_is_named_when_the_grade_is_kept(province: Province) -> None:
     def soften(rows: list[dict[str, Any]]) -> None:
         row = next(one for one in rows if one["entry"] == "record")
@@ -114,6 +116,7 @@ def test_subject_that_was_taken_out_is_named(province: Province) -> None:
     assert "a row is expected, not stored" in finding.en
 
 
+@pytest.mark.semantics("6.16")
 def test_rows_in_another_order_are_no_replay(province: Province) -> None:
     forged = forge(province, "evidence", lambda rows: rows.reverse())
     assert any("canonical" in one.en or "recomputing evidence gives" in one.en for one in replay(province, forged))
@@ -126,6 +129,7 @@ def test_counts_of_the_manifest_are_recomputed(province: Province) -> None:
     assert any("warnings_by_level" in one for one in said)
 
 
+@pytest.mark.semantics("6.14")
 def test_run_of_other_inputs_is_no_run_of_its_name(province: Province) -> None:
     run = province.manifest(1)
     swapped = run.model_copy(update={"cut": province.manifest(0).cut})
@@ -190,6 +194,7 @@ def purge_first_part(province: Province) -> str:
     return key
 
 
+@pytest.mark.semantics("6.5", "6.6")
 def test_purged_by_law_is_told_from_broken(tmp_path: Path) -> None:
     province = Province(tmp_path)
     key = purge_first_part(province)
@@ -205,6 +210,7 @@ def test_purged_by_law_is_told_from_broken(tmp_path: Path) -> None:
     assert report.messages > 0, "its messages still follow from what it said"
 
 
+@pytest.mark.semantics("6.5")
 def test_deleted_without_a_purge_is_broken(tmp_path: Path) -> None:
     province = Province(tmp_path)
     key = purge_first_part(province)
@@ -243,6 +249,7 @@ def test_purge_manifest_that_was_removed_makes_the_lake_broken(tmp_path: Path) -
     assert any(manifest.rpartition("manifest-")[2] in one.key for one in report.findings), "the outcome record names it"
 
 
+@pytest.mark.semantics("6.4", "6.5")
 def test_redacted_part_is_purged_by_law_and_its_own_bytes_are_checked(province: Province) -> None:
     wanted = province.lake.records(*PENALTIES.split("/")).to_table().column("record_id").to_pylist()[0]
     department, dataset = PENALTIES.split("/")
@@ -263,6 +270,7 @@ def test_redacted_part_is_purged_by_law_and_its_own_bytes_are_checked(province: 
     assert [one.key for one in province.prove(recompute=False).findings] == [left]
 
 
+@pytest.mark.semantics("6.6")
 def test_new_run_is_intact_when_it_was_made_after_the_purge(tmp_path: Path) -> None:
     province = Province(tmp_path)
     purge_first_part(province)

@@ -24,12 +24,14 @@ def story(tmp_path: Path) -> Story:
 RAISED = ("raised", "frequent_penalties", "orange")
 
 
+@pytest.mark.semantics("4.6")
 def test_warning_is_raised_once_when_it_is_found_again(story: Story) -> None:
     assert story.run("2026-06-29", "C", [penalties("2026-06-20")]) == [RAISED]
     assert story.run("2026-06-30", "C", [penalties("2026-06-20")]) == []
     assert story.open() == [("frequent_penalties", "orange", "open")]
 
 
+@pytest.mark.semantics("4.6")
 def test_same_subject_rule_and_level_inside_the_window_is_one_warning_counted_up(story: Story) -> None:
     story.run("2026-06-29", "C", [penalties("2026-06-20", records=3)])
     told = story.run("2026-06-30", "C", [penalties("2026-06-20", "2026-06-30", records=4)])
@@ -39,6 +41,7 @@ def test_same_subject_rule_and_level_inside_the_window_is_one_warning_counted_up
     assert event["last_triggered_on"] == on("2026-06-30")
 
 
+@pytest.mark.semantics("4.3")
 def test_id_is_derived_from_domain_subject_rule_and_first_trigger(story: Story) -> None:
     story.run("2026-06-29", "C", [penalties("2026-06-20")])
     assert story.events()[0]["id"] == str(derive_uuid(DOMAIN, A, "frequent_penalties", "p-2026-06-20"))
@@ -47,6 +50,7 @@ def test_id_is_derived_from_domain_subject_rule_and_first_trigger(story: Story) 
     assert story.events()[0]["id"] == str(derive_uuid(DOMAIN, A, "frequent_penalties", "p-2026-06-20"))
 
 
+@pytest.mark.semantics("4.8")
 def test_orange_is_cleared_when_90_days_brought_no_new_trigger(story: Story) -> None:
     story.run("2026-06-20", "C", [penalties("2026-06-20")])
     story.answer("signed", "2026-06-21")
@@ -55,11 +59,13 @@ def test_orange_is_cleared_when_90_days_brought_no_new_trigger(story: Story) -> 
     assert story.open() == []
 
 
+@pytest.mark.semantics("4.8")
 def test_warning_is_cleared_at_once_when_its_records_never_happened(story: Story) -> None:
     story.run("2026-06-20", "C", [penalties("2026-06-20")])
     assert story.run("2026-06-21", "C") == [("cleared", "frequent_penalties", "orange")]
 
 
+@pytest.mark.semantics("4.8")
 def test_yellow_expires_when_its_window_is_over(story: Story) -> None:
     checks = found("failed_checks", "yellow", "2026-01-05", "c-1")
     story.run("2026-06-20", "C", [checks])
@@ -68,17 +74,20 @@ def test_yellow_expires_when_its_window_is_over(story: Story) -> None:
     assert story.run("2026-07-05", "C") == [("expired", "failed_checks", "yellow")]
 
 
+@pytest.mark.semantics("4.8")
 def test_yellow_is_cleared_when_its_cause_is_closed(story: Story) -> None:
     story.run("2026-06-20", "C", [found("rectification_overdue", "yellow", "2026-06-19", "c-1")])
     assert story.run("2026-06-22", "C") == [("cleared", "rectification_overdue", "yellow")]
 
 
+@pytest.mark.semantics("4.8")
 def test_red_is_cleared_when_the_subject_left_the_list(story: Story) -> None:
     story.run("2026-06-20", "E", [found("severe_list", "red", "2026-06-01", "l-1")])
     assert story.run("2026-06-21", "E", [found("severe_list", "red", "2026-06-01", "l-1")]) == []
     assert story.run("2026-06-22", "D") == [("cleared", "severe_list", "red")]
 
 
+@pytest.mark.semantics("4.8")
 def test_red_is_cleared_when_the_grade_is_d_or_better_for_two_evaluation_cycles(story: Story) -> None:
     accident = found("grave_incident", "red", "2026-06-10", "i-1")
     assert story.run("2026-06-15", "D", [accident]) == [("raised", "grave_incident", "red")]
@@ -95,6 +104,7 @@ def test_red_stays_when_one_of_the_two_cycles_was_worse(story: Story) -> None:
     assert story.run("2026-08-31", "D") == [("cleared", "grave_incident", "red")]
 
 
+@pytest.mark.semantics("4.3", "4.9")
 def test_warning_that_is_over_is_raised_again_only_by_a_new_trigger(story: Story) -> None:
     accident = found("grave_incident", "red", "2026-06-10", "i-1")
     story.run("2026-06-15", "D", [accident])
@@ -125,11 +135,13 @@ def test_blue_is_another_warning_when_the_score_nears_another_grade(story: Story
     assert told == [("raised", "near_lower_band", "blue"), ("cleared", "near_lower_band", "blue")]
 
 
+@pytest.mark.semantics("4.8")
 def test_warnings_are_cleared_when_their_subject_left_the_domain(story: Story) -> None:
     story.run("2026-06-20", "C", [found("grave_incident", "red", "2026-06-10", "i-1")])
     assert story.run("2026-06-21", [graded(B, "A")]) == [("cleared", "grave_incident", "red")]
 
 
+@pytest.mark.semantics("4.5", "4.7")
 def test_yellow_becomes_orange_and_red_when_nobody_signs_in_working_days(story: Story) -> None:
     """Friday 2026-09-25 is Mid-Autumn, 10-01 to 10-07 National Day; Sunday 09-20 and Saturday 10-10 are worked."""
     overdue = found("rectification_overdue", "yellow", "2026-09-17", "c-1")
@@ -145,6 +157,7 @@ def test_yellow_becomes_orange_and_red_when_nobody_signs_in_working_days(story: 
     assert story.open() == [("rectification_overdue", "red", "open")]
 
 
+@pytest.mark.semantics("4.7")
 def test_warning_does_not_escalate_when_it_was_signed_for(story: Story) -> None:
     overdue = found("rectification_overdue", "yellow", "2026-06-17", "c-1")
     story.run("2026-06-22", "C", [overdue])
@@ -183,6 +196,7 @@ def test_fall_within_30_days_warns_by_grades_or_points(
     assert story.run("2026-06-30", [graded(A, *after)]) == ([told] if told else [])
 
 
+@pytest.mark.semantics("4.10")
 def test_fall_is_told_from_the_grade_that_stood_when_the_window_began(story: Story) -> None:
     story.run("2026-03-31", "B")
     story.run("2026-06-30", "C")
@@ -207,6 +221,7 @@ def test_fall_of_one_grade_is_cleared_when_the_grade_is_back(story: Story) -> No
     assert story.events()[0]["trigger"] == "fall:B@2026-06-24"
 
 
+@pytest.mark.semantics("4.13")
 def test_correction_of_an_earlier_day_is_what_the_next_run_is_compared_with(story: Story) -> None:
     story.run("2026-06-10", "B")
     story.run("2026-06-20", "B")
@@ -216,6 +231,7 @@ def test_correction_of_an_earlier_day_is_what_the_next_run_is_compared_with(stor
     assert story.run("2026-06-25", "C") == []
 
 
+@pytest.mark.semantics("4.10")
 def test_grade_that_lost_its_public_credit_result_did_not_fall(story: Story) -> None:
     story.run("2026-06-10", "B")
     missing = {"public_credit_origin": "neutral"}
@@ -225,6 +241,7 @@ def test_grade_that_lost_its_public_credit_result_did_not_fall(story: Story) -> 
     assert story.run("2026-06-21", [vetoed]) == [("raised", "fell_to_worst", "red")]
 
 
+@pytest.mark.semantics("4.10")
 def test_new_model_is_not_a_fall(story: Story) -> None:
     story.run("2026-06-10", "B")
     run = story.runs.commit(on("2026-06-20"), [graded(A, "D")], model="enterprise_environment@2026.2")
@@ -233,6 +250,7 @@ def test_new_model_is_not_a_fall(story: Story) -> None:
     assert entry.events_by_kind == {}
 
 
+@pytest.mark.semantics("4.11")
 def test_burst_of_new_warnings_is_one_warning_of_the_domain(story: Story) -> None:
     many = [graded(f"91330100MA{number:08d}", "C") for number in range(1, 301)]
     hit = [penalties("2026-06-20", subject_ref=row["subject_ref"]) for row in many[:3]]
@@ -255,6 +273,7 @@ def test_burst_does_not_count_what_only_escalated(story: Story) -> None:
     assert story.entries[-1].industry is None
 
 
+@pytest.mark.semantics("4.4")
 def test_numbers_count_a_days_warnings_of_each_level_on(story: Story) -> None:
     many = [graded(A, "C"), graded(B, "C")]
     story.run("2026-06-20", many, [penalties("2026-06-20")])
@@ -264,6 +283,7 @@ def test_numbers_count_a_days_warnings_of_each_level_on(story: Story) -> None:
     assert story.entries[-1].numbers == {"orange": 2}
 
 
+@pytest.mark.semantics("4.2", "6.15")
 def test_run_is_recorded_once_and_its_entry_can_be_computed_again(story: Story, tmp_path: Path) -> None:
     story.run("2026-06-10", "B", [penalties("2026-06-01")])
     story.answer("signed", "2026-06-11")
@@ -275,6 +295,7 @@ def test_run_is_recorded_once_and_its_entry_can_be_computed_again(story: Story, 
         assert recompute_entry(Lake(story.lake.store, tmp_path / "other"), one, tmp_path) == one
 
 
+@pytest.mark.semantics("4.2")
 def test_changed_entry_is_found_when_it_is_read(story: Story, tmp_path: Path) -> None:
     story.run("2026-06-10", "B", [penalties("2026-06-01")])
     store = story.lake.store
@@ -300,6 +321,7 @@ def test_log_is_whole_when_recording_dies_at_any_write(story: Story, tmp_path: P
     assert entry.events_by_kind == {"raised": 1}
 
 
+@pytest.mark.semantics("4.2", "6.8")
 def test_what_is_answered_while_a_run_is_recorded_is_joined(story: Story) -> None:
     """Two writers fork the log: the next entry has both as parents, and the answer holds."""
     story.run("2026-06-10", "C", [penalties("2026-06-01", records=3)])
@@ -343,6 +365,7 @@ def test_answer_after_the_last_day_is_late(story: Story) -> None:
     assert (event["sign_by"], event["in_time"]) == (on("2026-06-15"), False)
 
 
+@pytest.mark.semantics("4.7")
 def test_escalated_warning_is_signed_for_anew(story: Story) -> None:
     overdue = found("rectification_overdue", "yellow", "2026-06-01", "c-1")
     story.run("2026-06-10", "C", [overdue])

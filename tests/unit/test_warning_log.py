@@ -26,6 +26,7 @@ from exchange_formats.messages.warning_log import (
 from exchange_formats.received import read_event
 
 
+@pytest.mark.semantics("4.1")
 @pytest.mark.parametrize(
     ("events", "state"),
     [
@@ -44,6 +45,7 @@ def test_state_is_the_fold_of_the_events(events: list[str], state: State | None)
     assert fold_state(events) == state
 
 
+@pytest.mark.semantics("4.1")
 @pytest.mark.parametrize(
     "events", [[SIGNED], [UPDATED], [CLEARED], [RAISED, RAISED], [RAISED, CLEARED, SIGNED], [RAISED, EXPIRED, UPDATED]]
 )

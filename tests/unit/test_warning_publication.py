@@ -99,6 +99,7 @@ def test_industry_wide_warning_is_declared_and_lifted_under_the_provinces_key(st
     assert [one.priority for one in industry] == [6, 6]
 
 
+@pytest.mark.semantics("6.15", "7.1")
 def test_plan_names_the_entries_it_tells(story: Story) -> None:
     story.run("2026-06-10", "C", [penalties("2026-06-01")])
     answer = story.answer("signed", "2026-06-11")
@@ -150,6 +151,7 @@ def test_every_event_is_told_once_when_the_broker_failed_anywhere(story: Story, 
     assert {fold_state(found) for found in told.values()} == {"cleared"}
 
 
+@pytest.mark.semantics("4.13")
 def test_correction_tells_no_warning(story: Story) -> None:
     story.run("2026-06-30", "C")
     publish(story, Bus())

@@ -22,6 +22,7 @@ MODELS = load_models()
 DEFAULT = (TABLES / "warnings" / "default@2026.1.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.semantics("4.12")
 def test_domain_warns_and_escalates_by_levels_of_its_own(tmp_path: Path) -> None:
     resolved = resolve(MODELS.in_force("labour_compliance", on("2026-09-24")), on("2026-09-24"), MODELS.tables)
     unpaid = found("wages_unpaid_after_order", "serious", "2026-09-23", "p-1")

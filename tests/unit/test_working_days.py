@@ -32,6 +32,7 @@ def calendar_of(day: date) -> WorkingCalendar:
     return build_calendar(TABLE, day)
 
 
+@pytest.mark.semantics("4.5")
 @pytest.mark.parametrize(
     ("start", "count", "end"),
     [
@@ -48,6 +49,7 @@ def test_working_days_pass_weekends_and_holidays(start: str, count: int, end: st
     assert add_working_days(on(start), count, calendar_of(on(start))) == on(end)
 
 
+@pytest.mark.semantics("4.5")
 def test_year_of_the_file_stands_instead_of_the_librarys() -> None:
     year = {"source": "通知", "status": "official", "holidays": [on("2026-07-01")], "workdays": [on("2026-07-04")]}
     table = HolidayTable.model_validate(TABLE.model_dump(by_alias=True) | {"years": {2026: year}})
@@ -56,6 +58,7 @@ def test_year_of_the_file_stands_instead_of_the_librarys() -> None:
     assert calendar.is_working(on("2026-10-01")), "the file says all of its year"
 
 
+@pytest.mark.semantics("4.5")
 def test_unknown_year_is_said_when_a_count_needs_it() -> None:
     calendar = build_calendar(TABLE.model_copy(update={"years": {}}), on("2026-12-30"))
     assert add_working_days(on("2026-12-30"), 1, calendar) == on("2026-12-31")
