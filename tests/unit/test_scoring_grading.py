@@ -267,6 +267,7 @@ def test_severe_list_does_not_apply_when_the_entry_is_repaired(found: Outcome) -
     assert (found.grade.grade, found.excluded) == ("B", ["repaired"])
 
 
+@pytest.mark.semantics("3.27")
 @case(model=MARKET, listing=[_severe("2024-01-01", "2026-06-01", repaired_on=on("2026-06-01"))])
 def test_grade_is_at_most_d_when_the_list_was_left_by_repair(found: Outcome) -> None:
     assert (found.grade.grade, found.grade.override_reasons) == ("D", ("IND2101.afterwards",))

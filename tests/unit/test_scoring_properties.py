@@ -27,6 +27,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -184,6 +185,7 @@ def test_score_never_falls_when_adverse_records_are_repaired(domain: str, day: d
     assert any(two["score"] > one["score"] for one, two in compared)
 
 
+@pytest.mark.semantics("3.30")
 @_FEW
 @_DRAW
 def test_result_is_the_same_when_rows_and_files_come_in_another_order(domain: str, day: date, seed: int) -> None:
@@ -233,6 +235,7 @@ def test_result_is_the_same_when_a_batch_is_split(domain: str, day: date, seed: 
             }
 
 
+@pytest.mark.semantics("3.8", "3.12")
 @_FEW
 @_DRAW
 @example(domain="enterprise_environment", day=DAYS[0], seed=0)
@@ -245,6 +248,7 @@ def test_evidence_adds_up_and_score_is_in_range_whatever_the_records(domain: str
         assert (row["score"] is None) == (row["computed_grade"] == "N")
 
 
+@pytest.mark.semantics("3.30")
 @settings(max_examples=3, deadline=None, phases=_PHASES)
 @given(
     shards=st.sampled_from((2, 4, 8)),

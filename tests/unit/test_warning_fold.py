@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ def fold(standing: pa.Table | None, *parts: Sequence[dict[str, Any]]) -> pa.Tabl
         return fold_events(standing, [pa.Table.from_pylist(list(part), schema=EVENTS) for part in parts], Path(folder))
 
 
+@pytest.mark.semantics("4.1")
 @settings(max_examples=40, deadline=None)
 @given(rows=histories(), cuts=st.lists(st.integers(0, 25), max_size=4))
 def test_state_is_the_same_when_the_events_are_cut_anywhere(rows: list[dict[str, Any]], cuts: list[int]) -> None:
@@ -98,6 +100,7 @@ def test_state_is_the_same_when_the_events_are_cut_anywhere(rows: list[dict[str,
     assert step == whole
 
 
+@pytest.mark.semantics("4.1")
 @settings(max_examples=40, deadline=None)
 @given(rows=histories())
 def test_state_is_what_the_messages_fold_to(rows: list[dict[str, Any]]) -> None:
