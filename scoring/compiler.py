@@ -75,7 +75,7 @@ class Program:
 
     def text(self, dialect: Dialect = "duckdb") -> str:
         """Everything, to be read by a person."""
-        read = [f"-- {name}: every version of every record of {source}" for source, name in self.inputs.items()]
+        read = [f"-- {name}: every row of {source}, all versions" for source, name in self.inputs.items()]
         made = [step.statement(dialect, pretty=True) for step in self.steps]
         said = [f"-- {step.name}\n{step.sql(dialect, pretty=True)}" for step in self.outputs]
         return "\n".join(read) + "\n\n" + "".join(f"{one};\n\n" for one in (*made, *said))

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from exchange_formats.periods import shanghai_date
+from exchange_formats.results import OWN_PUBLIC_CREDIT, REFERENCE_STATISTICS
 from exchange_formats.row_digests import BUCKETS
 from gateway.cli.instants import read_instant
 from gateway.evaluation import InProcess, RunReference, choose_day, evaluate_domain
@@ -136,11 +137,18 @@ def sql(
     ] = None,
     dialect: Annotated[SqlDialect, typer.Option(help="SQL 方言 / dialect")] = SqlDialect.duckdb,
 ) -> None:
-    """打印模型编译出的 SQL / print the SQL a model compiles to, every input there."""
-    models = open_workplace().models
+    """打印模型编译出的 SQL / print the SQL a model compiles to, with every input that participants are to deliver.
+
+    所印即所跑: 先把各输入注册成开头注释中的名字 / what is printed is what runs, once the inputs have the names
+    that the comments at the top say.
+    """
+    workplace = open_workplace()
+    models = workplace.models
     day = as_of.date() if as_of else shanghai_date(datetime.now(UTC))
     resolved = resolve(models.in_force(domain, day), day, models.tables)
-    typer.echo(compile_model(resolved, day, resolved.inputs).text(dialect.value))
+    inputs = {*resolved.used(workplace.sources), *resolved.model.subjects_sources}
+    inputs |= {OWN_PUBLIC_CREDIT, REFERENCE_STATISTICS}
+    typer.echo(compile_model(resolved, day, inputs).text(dialect.value), nl=False)
 
 
 def _print(run: RunReference) -> None:
