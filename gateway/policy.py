@@ -14,7 +14,7 @@ from typing import Final
 
 from exchange_formats.datasets import load_catalogue
 from gateway.reference.markdown import table
-from scoring.model import Deduct, Earn, Indicator, PublicCreditDimension
+from scoring.model import PUBLIC_CREDIT_DOMAINS, Deduct, Earn, Indicator, PublicCreditDimension
 from scoring.quantities import show_plain
 from scoring.resolution import ResolvedModel
 from scoring.tables import GradeMeasures
@@ -34,6 +34,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "government_agency": "政府机构",
 }
 _ASSUMPTION: Final = "(假设)"
+_REPUBLISHED: Final = "(转载)"
 
 
 def write_policy(resolved: ResolvedModel, departments: Mapping[str, str] | None = None) -> str:
@@ -61,6 +62,7 @@ def write_policy(resolved: ResolvedModel, departments: Mapping[str, str] | None 
         "",
         f"> 由评价模型 `{model.name}` 自动生成,样例,非正式公文。",
         f"> 标“{_ASSUMPTION}”的内容没有公开的官方依据,是本系统的设定,须由主管部门确认。",
+        f"> 标“{_REPUBLISHED}”的内容只见于第三方转载,须与原文核对。",
     ]
     numerals = "一二三四五六七八九十"
     for numeral, (title, body) in zip(numerals, chapters, strict=False):
@@ -127,7 +129,10 @@ class _Writer:
 
     def _indicator(self, name: str, indicator: Indicator) -> tuple[str, ...]:
         missing = f"(数据尚未归集:{indicator.needs})" if indicator.needs else ""
-        return name, indicator.title + missing, _worth(indicator), "、".join(indicator.basis) + _mark(indicator.status)
+        basis = "、".join(indicator.basis)
+        # What was republished often says so itself.
+        mark = "" if indicator.status == "republished" and _REPUBLISHED in basis else _mark(indicator.status)
+        return name, indicator.title + missing, _worth(indicator), basis + mark
 
     def _decay(self) -> Iterator[str]:
         decay, repeat = self.resolved.decay, self.resolved.decay.repeat
@@ -147,10 +152,12 @@ class _Writer:
         )
         yield from table(("等级", "含义", "分数"), rows)
         yield ""
-        yield (
-            f"等级名称依浙发改信用〔2019〕313号;分数线{_mark(self.resolved.bands.status) or '依本制度'}。"
+        unrated = (
             "没有公共信用评价结果、回溯期内也没有任何记录的,不评级(N)。"
+            if self.model.minimum_records
+            else "没有任何记录的,按各部分的基础分评级。"
         )
+        yield f"等级名称依浙发改信用〔2019〕313号;分数线{_mark(self.resolved.bands.status) or '依本制度'}。{unrated}"
         yield from self._native()
         yield from self._reported()
 
@@ -187,7 +194,10 @@ class _Writer:
         yield from table(("编号", "情形", "等级", "依据"), rows)
 
     def cycle(self) -> Iterator[str]:
-        yield f"{_CYCLES[self.model.cycle]};记录有变化时即时重新评价。评价回溯期为 {self.model.lookback} 个月。"
+        # The public evaluation is made once a cycle, so that industry records enter its next one (semantics §3).
+        whole = self.model.id in PUBLIC_CREDIT_DOMAINS.values()
+        between = "以每期最后一日为准,期间的变化计入当期评价" if whole else "记录有变化时即时重新评价"
+        yield f"{_CYCLES[self.model.cycle]};{between}。评价回溯期为 {self.model.lookback} 个月。"
 
     def measures(self) -> Iterator[str]:
         measures = self.resolved.measures
@@ -251,4 +261,4 @@ def _range(low: Decimal, high: Decimal | None) -> str:
 
 
 def _mark(status: str) -> str:
-    return _ASSUMPTION if status == "assumption" else ""
+    return {"assumption": _ASSUMPTION, "republished": _REPUBLISHED}.get(status, "")

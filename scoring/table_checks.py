@@ -143,7 +143,7 @@ def _check_severe_list(document: Document[Any], counts: Counts) -> Iterator[Prob
         asked = texts_asked(parse_condition(counts.where, dataset_columns(counts.dataset)).tree)
     except ConditionError:
         return  # check_counts says why
-    if asked.get("list_kind") != {"severe_dishonesty"}:
+    if asked.get("list_kind") != frozenset({"severe_dishonesty"}):
         expected = "list_kind = 'severe_dishonesty'"
         what = "entries of other lists would limit rights"
         yield document.problem(("severe_list", "where"), what, expected=expected, got=counts.where, hint=_LAW)

@@ -20,7 +20,8 @@ from exchange_formats.errors import ConfigurationError
 from scoring.grammar import Counts, Text
 from scoring.quantities import Days, Factor, Frozen, Months, Points
 
-Status = Literal["official", "assumption"]
+#: ``republished``: read only in a third party's copy, so never to be called official (facts, marks).
+Status = Literal["official", "republished", "assumption"]
 Letter = Literal["A", "B", "C", "D", "E"]
 TableKind = Literal["bands", "decay", "publicity", "severity", "warnings", "holidays", "crosswalk", "measures"]
 

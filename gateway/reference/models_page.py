@@ -157,7 +157,7 @@ class _Page:
 
     def _row(self, model: Model, name: str, part: Indicator | Override, points: str) -> str:
         shown = self.tongue.say(part.title, part.title_en)
-        return row(name, shown, points, self._data(model, part), "; ".join(part.basis), self._mark(_backing(part)))
+        return row(name, shown, points, self._data(model, part), "; ".join(part.basis), self._mark(part.status))
 
     def _data(self, model: Model, part: Indicator | Override) -> str:
         lacking = self.tongue.say("未归集", "not collected")
@@ -213,9 +213,9 @@ class _Page:
             for tier in decree.tiers.values()
         ]
 
-    def _mark(self, backing: str) -> str:
-        said = self.tongue.say(*MARKS[backing][:2])
-        return f"**{said}**" if backing == "assumption" else said
+    def _mark(self, status: str) -> str:
+        said = self.tongue.say(*MARKS[status][:2])
+        return f"**{said}**" if status == "assumption" else said
 
 
 def _counted(model: Model, part: Indicator | Override) -> tuple[Counts, ...]:
@@ -223,12 +223,6 @@ def _counted(model: Model, part: Indicator | Override) -> tuple[Counts, ...]:
     if isinstance(part, Indicator) and part.above:
         return (model.statistics[part.above].counts,)
     return part.counts
-
-
-def _backing(part: Indicator | Override) -> str:
-    """How far its points are backed: official ones may have been read only in a third party's copy (转载)."""
-    copied = part.status == "official" and any("(转载)" in basis for basis in part.basis)
-    return "republished" if copied else part.status
 
 
 def _heading(tongue: Tongue, model: Model) -> str:

@@ -52,6 +52,22 @@ def test_numbers_follow_the_model_when_a_band_and_a_cap_are_others() -> None:
     assert "最多 235 分" in after
 
 
+def test_document_promises_no_grade_n_where_everyone_is_graded_when_the_model_is_of_public_credit() -> None:
+    person, safety = (
+        write_policy(resolve(MODELS.by_id[name], DAY, MODELS.tables))
+        for name in ("public_credit_natural_person", "work_safety")
+    )
+    assert "不评级(N)" in safety
+    assert "不评级(N)" not in person
+    assert "即时重新评价" in safety
+    assert "即时重新评价" not in person
+
+
+def test_rule_read_in_copies_only_is_marked_so_when_the_document_is_rendered() -> None:
+    text = write_policy(resolve(MODELS.by_id["work_safety"], DAY, MODELS.tables))
+    assert "轻微 3 个月(假设);一般 12 个月(转载);严重 36 个月(转载)" in text
+
+
 def test_command_prints_the_document_when_the_domain_is_known() -> None:
     result = CliRunner().invoke(app, ["policy", "work_safety", "--as-of", "2026-06-30"])
     assert result.exit_code == 0, result.output
