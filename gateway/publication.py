@@ -156,8 +156,10 @@ def publish_domain(
 def _find_untold(lake: Lake, run: RunManifest, ledger: _Ledger, spool: Path) -> tuple[str, ...]:
     """The entries of the warning log to tell with ``run``: what it changed, and what was answered since the last."""
     record_warnings(lake, run, spool=spool)
-    before = ledger.baseline(run, correction=False)
-    return read_log(lake, run.domain).untold(run.run_id, before.run_id if before else None)
+    log = read_log(lake, run.domain)
+    # A run that was overtaken before it was recorded has no entry, and told nothing.
+    regular = (one.run_id for one in reversed(ledger.receipts) if not one.correction)
+    return log.untold(run.run_id, next((one for one in regular if log.entry(one)), None))
 
 
 def _report(receipt: Receipt, *, resumed: bool) -> PublishedRun:
@@ -302,11 +304,13 @@ def _as_planned(messages: Iterator[OutgoingMessage], plan: Plan) -> Iterator[Out
 
 
 def _read_runs(lake: Lake, domain: str) -> dict[str, RunManifest]:
-    """Runs in the order they were committed; one that two manifests commit counts once, the first."""
+    """Runs in the order they were committed; one that two manifests commit counts once, the first that stands."""
     runs: dict[str, RunManifest] = {}
     for manifest in lake.chain(domain_prefix(domain)):
         if isinstance(manifest, RunManifest):
-            runs.setdefault(manifest.run_id, manifest)
+            held = runs.setdefault(manifest.run_id, manifest)
+            if held.what_if and not manifest.what_if:
+                runs[manifest.run_id] = manifest
     return runs
 
 

@@ -142,7 +142,7 @@ def open_entry(lake: Lake, entry: WarningManifest, name: str) -> pads.Dataset:
 
 
 def record_warnings(lake: Lake, run: RunManifest, *, spool: Path) -> WarningManifest | None:
-    """Record what ``run`` changes, unless that is done; None for a backfill or what-if.
+    """Record what ``run`` changes, unless that is done; None for a backfill, a what-if, or a run that was overtaken.
 
     Raises:
         ConfigurationError: a day to sign by falls into a year whose holidays nobody entered.
@@ -152,13 +152,21 @@ def record_warnings(lake: Lake, run: RunManifest, *, spool: Path) -> WarningMani
     with work_alone(f"warnings-{run.domain}", spool):
         log = read_log(lake, run.domain)
         found = log.entry(run.run_id)
-        newest = log.newest
-        if found is not None or run.what_if or (newest is not None and run.as_of < newest.as_of):
+        if found is not None or run.what_if or _is_overtaken(lake, run, log):
             return found
         with Spool(spool, f"warnings-{run.domain}") as folder:
             entry = _compute(lake, run, log, folder)
             _store(lake, entry, folder)
     return entry
+
+
+def _is_overtaken(lake: Lake, run: RunManifest, log: WarningLog) -> bool:
+    """Whether the log speaks of a later day, or of a later run of the same day, already: it never goes back."""
+    newest = log.newest
+    if newest is None or newest.run_sha256 is None:
+        return False
+    recorded = find_run(lake, run.domain, newest.run_sha256)
+    return (run.as_of, run.sequence) < (recorded.as_of, recorded.sequence)
 
 
 def recompute_entry(lake: Lake, entry: WarningManifest, folder: Path) -> WarningManifest:

@@ -159,3 +159,24 @@ def test_correction_tells_no_warning(story: Story) -> None:
     bus = Bus()
     publish(story, bus, correction=True)
     assert [one.type.split(".")[3] for one in bus.sent] == ["evaluated"]
+
+
+def test_nothing_is_told_again_when_a_run_was_overtaken_before_it_was_recorded(story: Story) -> None:
+    """The process died between a run's commit and its entry, and the next run was recorded."""
+    story.run("2026-06-10", "C", [penalties("2026-06-01")])
+    publish(story, Bus())
+    story.runs.commit(on("2026-06-11"), [graded(A, "C")], [penalties("2026-06-01"), near_band("C")])
+    story.run("2026-06-12", "C", [penalties("2026-06-01"), near_band("C")])
+    bus = Bus()
+    assert len(publish(story, bus).runs) == 2
+    assert kinds(bus) == ["raised"]
+    assert decode_event(warned(bus)[0].body).data.model_dump()["warning"]["rule"] == "near_lower_band"
+
+
+def test_log_does_not_go_back_when_a_run_of_the_same_day_is_recorded_late(story: Story) -> None:
+    story.runs.commit(on("2026-06-10"), [graded(A, "C")], [])
+    story.run("2026-06-10", "C", [penalties("2026-06-01")])
+    bus = Bus()
+    publish(story, bus)
+    assert kinds(bus) == ["raised"]
+    assert story.open() == [("frequent_penalties", "orange", "open")]
