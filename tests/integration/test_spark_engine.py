@@ -135,7 +135,7 @@ def assert_same(found: Evaluation, expected: Evaluation) -> None:
     assert said[0] == said[1]
 
 
-@pytest.mark.semantics("3.31")
+@pytest.mark.semantics("3.30")
 @pytest.mark.parametrize("model", [SAFETY, PUBLIC], ids=lambda model: model.id)
 def test_spark_says_what_duckdb_says_when_the_province_is_random(
     model: Model, session: SparkSession, tmp_path: Path

@@ -158,6 +158,7 @@ def test_version_lands_when_a_known_record_changes(penalties: Landings) -> None:
     assert str(latest["fine_yuan"]) == "20000.00"
 
 
+@pytest.mark.semantics("2.3")
 def test_first_version_lands_again_when_the_source_went_back_to_it(profiles: Landings) -> None:
     before, after = profile(CODES[0], "甲公司"), profile(CODES[0], "乙公司")
     profiles.pull([before])
@@ -175,6 +176,7 @@ def test_going_back_inside_one_pull_lands_thrice_when_there_and_back(profiles: L
     assert profiles.pull([there, back, there], until=later(1)).manifest is None
 
 
+@pytest.mark.semantics("2.3")
 def test_older_version_stays_old_when_an_overlap_brings_it_again(penalties: Landings) -> None:
     old, new = penalty(1), penalty(1, CF_NR_FK="2", updateTime="2026-06-02 08:00:00")
     penalties.pull([old, new])

@@ -80,6 +80,7 @@ def test_grade_is_e_when_a_veto_counts(found: Outcome) -> None:
     assert (found.grade.grade, found.score, found.grade.computed_grade) == ("E", Decimal("846.00"), "B")
 
 
+@pytest.mark.semantics("3.5", "3.10")
 def test_two_fresh_80s_are_capped_at_160_when_the_cap_says_so() -> None:
     days = ("2026-05-01", "2026-05-20")
     listed = [{"list_kind": "abnormal_operation", "violation_code": "2102", "listed_on": on(day)} for day in days]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from exchange_formats.datasets import load_catalogue
+from exchange_formats.datasets import LINEAGE_FIELDS, load_catalogue
 from exchange_formats.keys import manifest_digest
+from exchange_formats.rejects import REJECTS
 from scoring.engine import evaluate
 from scoring.library import MODELS as FOLDER
 from scoring.library import load_models
@@ -17,7 +18,7 @@ from scoring.model import Model
 from scoring.resolution import resolve
 from scoring.table_library import TABLES
 from tests.fakes import MemoryStore
-from tests.pulls import CODES, Landings, later, penalty_mapping
+from tests.pulls import CODES, RESIDENT, Landings, later, penalty_mapping
 from tests.pulls import penalty as pulled
 from tests.scoring_cases import ENVIRONMENT, MODELS, Outcome, join_inputs, on, penalty, read_outcomes
 
@@ -46,6 +47,19 @@ def test_one_decision_is_two_records_when_it_names_two_parties(tmp_path: Path) -
     assert sorted(row["subject_ref"] for row in landings.latest().values()) == sorted([CODES[0], CODES[3]])
     again = landings.pull([pulled(1, CF_NR_FK="9", updateTime="2026-06-02 08:00:00")], until=later(1))
     assert (again.counts.landed, len(landings.latest())) == (1, 2), "a version of the one, and none of the other"
+
+
+@pytest.mark.semantics("5.5")
+def test_reject_keeps_nothing_of_the_row_but_what_is_wrong_when_it_is_stored(tmp_path: Path) -> None:
+    landings = Landings(MemoryStore(), tmp_path, penalty_mapping())
+    person = {"CF_XDR_SHXYM": None, "CF_XDR_LB": "自然人", "CF_XDR_ZJHM": RESIDENT}
+    landings.pull(
+        [pulled(1, CF_XDR_MC="欧阳某某", CF_JDRQ="never"), pulled(2, CF_XDR_MC="欧阳某某", CF_JDRQ="x", **person)]
+    )
+    rejects = landings.rejects()
+    assert [row["reason"] for row in rejects] == ["date.malformed", "date.malformed"]
+    assert all("欧阳" not in str(row) and RESIDENT[:11] not in str(row) for row in rejects)
+    assert set(rejects[0]) == {*REJECTS.names, *LINEAGE_FIELDS.names}
 
 
 @pytest.mark.semantics("6.12")

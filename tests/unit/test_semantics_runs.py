@@ -91,9 +91,9 @@ def test_manifest_is_the_same_whenever_and_the_outcome_says_when_a_domain_is_sco
     assert isinstance(other.store, MemoryStore)
     other.store.objects = dict(lake.store.objects)
     noon = datetime(2026, 7, 1, 4, tzinfo=UTC)
-    times = {id(lake): noon, id(other): noon + timedelta(days=40)}
-    for one in (lake, other):
-        evaluate_domain(DOMAIN, as_of=AS_OF, lake=one, models=MODELS, now=lambda one=one: times[id(one)])
+    late = noon + timedelta(days=40)
+    evaluate_domain(DOMAIN, as_of=AS_OF, lake=lake, models=MODELS, now=lambda: noon)
+    evaluate_domain(DOMAIN, as_of=AS_OF, lake=other, models=MODELS, now=lambda: late)
     manifests = [
         {key: data for key, data in one.store.objects.items() if manifest_digest(key)}  # type: ignore[attr-defined]
         for one in (lake, other)
@@ -101,7 +101,7 @@ def test_manifest_is_the_same_whenever_and_the_outcome_says_when_a_domain_is_sco
     assert manifests[0] == manifests[1]
     assert not any(b"2026-07-01T" in data or b"2026-08-10T" in data for data in manifests[0].values())
     said = [read_standing_outcome(one, DOMAIN) for one in (lake, other)]
-    assert [outcome.finished_at for outcome in said if outcome] == [times[id(lake)], times[id(other)]]
+    assert [outcome.finished_at for outcome in said if outcome] == [noon, late]
 
 
 @pytest.mark.semantics("4.13")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from scoring.examples import build_records
 from scoring.explanation import explain
 from scoring.model import Model
 from scoring.resolution import resolve
+from scoring.wording import Language
 from tests.scoring_cases import (
     AS_OF,
     ENVIRONMENT,
@@ -86,7 +88,7 @@ def _honour(kind: str, day: str = "2025-01-01") -> dict[str, object]:
     return {"kind": kind, "awarded_on": on(day)}
 
 
-@pytest.mark.semantics("3.6", "3.5")
+@pytest.mark.semantics("3.4", "3.5", "3.6")
 @case(model=HONOURS, public_credit=None, honour=[
     _honour("green_factory"), _honour("green_factory", "2025-02-01"), _honour("clean_production"),
 ])  # fmt: skip
@@ -94,6 +96,23 @@ def test_group_is_capped_when_its_indicators_are(found: Outcome) -> None:
     # 2 x 30, capped at 40; 30; together capped at 50.
     assert found.score == 50
     assert sorted(r.points for r in found.findings.evidence if r.entry == "_cap") == [Decimal(-20), Decimal(-20)]
+
+
+TWICE = _only(
+    "earned",
+    0,
+    {
+        name: {"counts": {"dataset": "honour", "where": where}, "earn": {"per": 30}}
+        for name, where in (("any_honour", "true"), ("green", "kind = 'green_factory'"))
+    },
+)
+
+
+@pytest.mark.semantics("2.23")
+@case(model=TWICE, public_credit=None, honour=[_honour("green_factory")])
+def test_record_earns_twice_when_two_indicators_count_it(found: Outcome) -> None:
+    assert (found.points("any_honour"), found.points("green")) == (Decimal(30), Decimal(30))
+    assert found.score == 60
 
 
 @pytest.mark.semantics("3.13")
@@ -152,7 +171,8 @@ REPORTING = vary(ENVIRONMENT, reported={"crosswalk": "four_level", "not_older_th
 def test_reported_grade_is_said_to_be_the_department_s_and_never_a_score_of_ours(found: Outcome) -> None:
     assert (found.grade.origin, found.grade.grade, found.score) == ("reported", "B", None)
     resolved = resolve(REPORTING, AS_OF, MODELS.tables)
-    for language, said in (("zh", "得分不在本系统计算"), ("en", "its score is not computed here")):
+    told: Mapping[Language, str] = {"zh": "得分不在本系统计算", "en": "its score is not computed here"}
+    for language, said in told.items():
         text = explain(resolved, found.findings, AS_OF, language)
         assert said in text
         assert not re.search(r"(得分|score) \d", text)
