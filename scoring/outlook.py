@@ -138,10 +138,13 @@ def _count_down(plan: Plan, source: str, table: pa.Table, claims: Sequence[tuple
     months = {plan.months(claimant, counts) for claimant, counts in claims}
     if any(isinstance(c.part, Indicator) and c.part.deduct and c.part.deduct.decay for c, _ in claims):
         months |= {step.months for step in plan.resolved.decay.steps}
-    if has_tier(source):
-        months |= {tier.months for tier in plan.resolved.decree.tiers.values()}
     days = set(filter(None, table.column(dataset.event_on).to_pylist()))
     found = {add_months(day, count) + timedelta(days=1) for day in days for count in months}
+    if has_tier(source):
+        decree = plan.decree(source)
+        published = table.column(decree.counted_from).to_pylist() if decree.counted_from else ()
+        begins = days.union(filter(None, published))
+        found |= {add_months(day, tier.months) + timedelta(days=1) for day in begins for tier in decree.tiers.values()}
     if "final_on" in dataset.columns:
         found |= {day + timedelta(days=plan.resolved.publicity.final_after) for day in days}
     return found | days

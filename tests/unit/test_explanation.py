@@ -12,7 +12,7 @@ import pytest
 
 from exchange_formats.results import Exclusion
 from scoring.explanation import explain
-from scoring.outlook import Outlook, foresee
+from scoring.outlook import Outlook, foresee, list_days
 from scoring.resolution import resolve
 from scoring.wording import WORDS
 from tests.scoring_cases import (
@@ -27,6 +27,7 @@ from tests.scoring_cases import (
     on,
     penalty,
     score_all,
+    vary,
 )
 
 CASES = Cases()
@@ -155,6 +156,13 @@ def test_next_date_is_the_day_after_publicity_when_a_general_penalty_counts() ->
         Decimal(0),
         "publicity_ended",
     )
+
+
+def test_next_day_follows_the_rule_of_the_dataset_when_it_is_published_by_a_rule_of_its_own() -> None:
+    model = vary(ENVIRONMENT, publicity_of={"penalty": "market_regulation"})
+    inputs = join_inputs(model, [{"penalty": [penalty("1201", "2023-05-01", published_on=on("2023-06-30"))]}])
+    # Three years from the publication, its last day included; from the instrument nothing is left to come before 2028.
+    assert list_days(resolve(model, AS_OF), inputs, AS_OF)[:2] == (on("2026-07-01"), on("2028-05-02"))
 
 
 def test_fading_comes_before_the_grade_when_an_incident_grows_old() -> None:
