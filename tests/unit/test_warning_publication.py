@@ -161,6 +161,7 @@ def test_correction_tells_no_warning(story: Story) -> None:
     assert [one.type.split(".")[3] for one in bus.sent] == ["evaluated"]
 
 
+@pytest.mark.semantics("4.13")
 def test_nothing_is_told_again_when_a_run_was_overtaken_before_it_was_recorded(story: Story) -> None:
     """The process died between a run's commit and its entry, and the next run was recorded."""
     story.run("2026-06-10", "C", [penalties("2026-06-01")])
@@ -173,6 +174,7 @@ def test_nothing_is_told_again_when_a_run_was_overtaken_before_it_was_recorded(s
     assert decode_event(warned(bus)[0].body).data.model_dump()["warning"]["rule"] == "near_lower_band"
 
 
+@pytest.mark.semantics("4.13")
 def test_log_does_not_go_back_when_a_run_of_the_same_day_is_recorded_late(story: Story) -> None:
     story.runs.commit(on("2026-06-10"), [graded(A, "C")], [])
     story.run("2026-06-10", "C", [penalties("2026-06-01")])
