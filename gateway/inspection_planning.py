@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import duckdb
@@ -18,12 +19,14 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.lake import Lake
+from connectors.spool import Spool
 from exchange_formats.datasets import NEWEST_FIRST
 from exchange_formats.digests import canonical_json, digest_bytes
 from exchange_formats.errors import ConfigurationError, FatalError
 from exchange_formats.keys import inspection_plan_key, inspection_task_prefix, landing_prefix
 from exchange_formats.manifests import RunManifest, Sha256
 from gateway.artefacts import open_artefact
+from gateway.locks import work_alone
 from gateway.runs import find_run, newest_run, read_model
 from scoring.grammar import Counts
 from scoring.inspection_plan import Allowance, Candidate, InspectionList, Inspector, Pool, plan_inspections
@@ -32,6 +35,8 @@ from scoring.quantities import covered_since, days_before
 from scoring.resolution import ResolvedModel
 from scoring.tables import NeverSkipped
 
+#: Characters of an inspector's number at most.
+LONGEST_NUMBER: Final = 40
 _ROWS: Final = 8_192
 _TASK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
 #: Inspections that the frequency cap counts: those that are planned, not those that something demanded.
@@ -43,7 +48,7 @@ class RosterEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    number: Annotated[str, Field(min_length=1, max_length=40)]
+    number: Annotated[str, Field(min_length=1, max_length=LONGEST_NUMBER)]
     cities: tuple[str, ...] = ()
     avoids: tuple[str, ...] = ()
 
@@ -86,13 +91,14 @@ class PlannedInspections:
 
 
 def draw_inspections(
-    domain: str, task: str, *, seed: str, day: date, inspectors: Sequence[RosterEntry], lake: Lake
+    domain: str, task: str, *, seed: str, day: date, inspectors: Sequence[RosterEntry], lake: Lake, spool: Path
 ) -> PlannedInspections:
     """Draw the inspections of ``task`` from the domain's newest run, or say again what was drawn.
 
     Raises:
         ConfigurationError: the task's number cannot stand in a key, or it was drawn with other inputs.
         SkippableError: the domain has no run.
+        TransientError: another process draws for the domain here.
     """
     if not _TASK.fullmatch(task):
         raise ConfigurationError(
@@ -100,22 +106,24 @@ def draw_inspections(
         )
     run = newest_run(lake, domain)
     resolved = read_model(lake, run)
-    cut = {source: heads for source in _sources(resolved) if (heads := lake.heads(landing_prefix(*source.split("/"))))}
-    plan = _draw(lake, run, resolved, cut, task=task, seed=seed, day=day, inspectors=tuple(inspectors))
-    data = plan.encode()
-    key = inspection_plan_key(domain, task, digest_bytes(data))
-    stored = sorted(lake.store.list_keys(inspection_task_prefix(domain, task)))
-    if stored and key not in stored:
-        raise ConfigurationError(
-            f"任务 {task} 已经抽取过 / task {task} was drawn already: {stored[0]}",
-            hint="a task is drawn once; use another task number, or --replay to see and prove what was drawn",
-        )
-    if not stored:
-        lake.store.put_bytes(key, data)
+    # Two draws at once could both find the task undrawn, and leave a choice between two lists.
+    with work_alone(f"inspections-{domain}", spool):
+        sources = _sources(resolved)
+        cut = {one: heads for one in sources if (heads := lake.heads(landing_prefix(*one.split("/"))))}
+        plan = _draw(lake, run, resolved, cut, task=task, seed=seed, day=day, inspectors=tuple(inspectors), spool=spool)
+        key = inspection_plan_key(domain, task, digest_bytes(plan.encode()))
+        stored = sorted(lake.store.list_keys(inspection_task_prefix(domain, task)))
+        if stored and key not in stored:
+            raise ConfigurationError(
+                f"任务 {task} 已经抽取过 / task {task} was drawn already: {stored[0]}",
+                hint="a task is drawn once; use another task number, or --replay to see and prove what was drawn",
+            )
+        if not stored:
+            lake.store.put_bytes(key, plan.encode())
     return PlannedInspections(plan, resolved, key, new=not stored)
 
 
-def replay_inspections(domain: str, task: str, *, lake: Lake) -> PlannedInspections:
+def replay_inspections(domain: str, task: str, *, lake: Lake, spool: Path) -> PlannedInspections:
     """Draw a stored plan again from what its log names, and compare.
 
     Raises:
@@ -137,6 +145,7 @@ def replay_inspections(domain: str, task: str, *, lake: Lake) -> PlannedInspecti
         seed=stored.seed,
         day=stored.day,
         inspectors=stored.inspectors,
+        spool=spool,
     )
     if again != stored:
         raise FatalError(
@@ -166,9 +175,10 @@ def _draw(
     seed: str,
     day: date,
     inspectors: tuple[RosterEntry, ...],
+    spool: Path,
 ) -> InspectionPlan:
     staff = [Inspector(one.number, frozenset(one.cities), frozenset(one.avoids)) for one in inspectors]
-    with closing(duckdb.connect()) as connection:
+    with Spool(spool, f"inspections-{run.domain}") as folder, closing(_connect(folder)) as connection:
         connection.register("grades", open_artefact(lake, run, "grades"))
         for source, heads in cut.items():
             department, _, dataset = source.partition("/")
@@ -197,6 +207,10 @@ def _draw(
         inspectors=inspectors,
         outcome=outcome,
     )
+
+
+def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(folder / "duckdb")})
 
 
 #: The newest version of every record that was not revoked.
@@ -250,7 +264,7 @@ def _read_candidates(
         "WHERE g.grade = $grade ORDER BY g.subject_ref"
     )
     # One pool is read after the other, so the connection streams one query at a time.
-    found = connection.execute(query, {"grade": grade, "since": since, "day": day})
+    found = connection.sql(query, params={"grade": grade, "since": since, "day": day})
     reader: pa.RecordBatchReader = found.to_arrow_reader(_ROWS)
     for batch in reader:
         for row in batch.to_pylist():

@@ -54,7 +54,7 @@ def read_traits(grades: pads.Dataset, profiles: Sequence[pads.Dataset], as_of: d
             "FROM grades AS g LEFT JOIN measured AS m USING (subject_ref) "
             "LEFT JOIN cities AS c ON c.code = g.city_code LEFT JOIN types AS t ON t.code = g.subject_type"
         )
-        table: pa.Table = connection.execute(query, {"day": as_of}).to_arrow_table()
+        table: pa.Table = connection.sql(query, params={"day": as_of}).to_arrow_table()
     return table.select(TRAITS.names).cast(TRAITS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ from scoring.resolution import ResolvedModel
 from scoring.working_days import working_days_between
 
 Result = Literal["rectified", "under_way", "referred", "unfounded"]
+#: Day and number of a YJ number (``exchange_formats.warning_events.render_number``), between them department and level.
+_NUMBER = re.compile(r"YJ(?P<day>[0-9]{8})[0-9]{3}(?P<number>[0-9]{6,9})")
 #: A short id is refused where it would not tell two warnings apart by chance.
 _SHORTEST_ID = 8
 
@@ -175,9 +178,12 @@ def _read(lake: Lake, log: WarningLog, folder: Path, wanted: pc.Expression) -> p
 
 
 def _find(standing: pa.Table, name: str, resolved: ResolvedModel, department_no: int) -> dict[str, Any]:
-    if name.startswith("YJ"):
+    if number := _NUMBER.fullmatch(name):
+        of_day = (pc.field("number") == int(number["number"])) & (
+            pc.strftime(pc.field("raised_on"), "%Y%m%d") == number["day"]
+        )
         rows: list[dict[str, Any]] = [
-            row for row in standing.to_pylist() if _number(row, resolved, department_no) == name
+            row for row in standing.filter(of_day).to_pylist() if _number(row, resolved, department_no) == name
         ]
     elif len(name) >= _SHORTEST_ID:
         rows = standing.filter(pc.starts_with(standing["id"], name)).to_pylist()

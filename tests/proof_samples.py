@@ -120,7 +120,9 @@ class Province:
     def draw(self) -> None:
         """Draw an inspection list from the newest run."""
         roster = [RosterEntry(number=number) for number in ("A1", "A2", "A3")]
-        draw_inspections(DOMAIN, "2026Q3-01", seed="a public seed", day=JUNE, inspectors=roster, lake=self.lake)
+        draw_inspections(
+            DOMAIN, "2026Q3-01", seed="a public seed", day=JUNE, inspectors=roster, lake=self.lake, spool=self.spool
+        )
 
     def witness(self, day: date) -> None:
         """Write and send the day's checkpoint."""

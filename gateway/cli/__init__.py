@@ -89,10 +89,17 @@ def _prepare() -> None:
 
 
 def main() -> None:
-    """Entry point: typed errors become one clear message and an exit code that says what happens next."""
+    """Entry point: a typed error, or a file that is not there, is one message and an exit code: what happens next."""
     try:
         app()
     except XinqiaoError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: ", end="")
         Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(str(error))
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that was typed: whatever talks to a service raises errors of ours.
+        said = f"文件无法读写 / cannot read or write the file: {error.filename} ({error.strerror})"
+        Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(f"ConfigurationError: {said}")
+        sys.exit(EXIT_CODES[ConfigurationError])

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from exchange_formats.periods import shanghai_date
 from gateway.cli.instants import read_instant
+from gateway.cli.terminal import open_console
 from gateway.comparing import ModelComparison, compare_models, find_model
 from gateway.workplace import open_workplace
 from scoring.comparison import ATTRIBUTES, Attribute, Comparison, Mover
@@ -75,7 +76,7 @@ def compare(
         head = {"old": result.old.name, "new": result.new.name, "as_of": result.as_of.isoformat()}
         typer.echo(json.dumps(head | asdict(result.found), ensure_ascii=False, default=str))
     else:
-        _print(result, Console(highlight=False))
+        _print(result, open_console())
         if html:
             typer.echo(f"网页 page: {html}")
 

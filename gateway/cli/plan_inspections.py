@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import secrets
+from collections.abc import Container
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 from exchange_formats.errors import ConfigurationError, Problem
+from exchange_formats.messages.texts import mask_numbers
 from exchange_formats.periods import shanghai_date
-from gateway.inspection_planning import PlannedInspections, RosterEntry, draw_inspections, replay_inspections
+from gateway.cli.terminal import open_console
+from gateway.inspection_planning import (
+    LONGEST_NUMBER,
+    PlannedInspections,
+    RosterEntry,
+    draw_inspections,
+    replay_inspections,
+)
 from gateway.workplace import open_workplace
 from scoring.quantities import show_plain
 
@@ -55,10 +65,11 @@ def plan_inspections(
 
     例 / example: xinqiao plan-inspections work_safety --task 2026Q3-01 --inspectors roster.csv --xlsx list.xlsx
     """
-    lake = open_workplace().lake
+    workplace = open_workplace()
+    lake = workplace.lake
     names: dict[str, str] = {}
     if replay:
-        planned = replay_inspections(domain, task, lake=lake)
+        planned = replay_inspections(domain, task, lake=lake, spool=workplace.spool)
     else:
         roster, names = _read_roster(inspectors) if inspectors else ((), {})
         planned = draw_inspections(
@@ -68,6 +79,7 @@ def plan_inspections(
             day=day.date() if day else shanghai_date(datetime.now(UTC)),
             inspectors=roster,
             lake=lake,
+            spool=workplace.spool,
         )
     if xlsx:
         from gateway.inspection_sheets import write_sheets
@@ -76,7 +88,7 @@ def plan_inspections(
     if as_json:
         typer.echo(planned.plan.model_dump_json())
     else:
-        _print(planned, Console(highlight=False), replayed=replay)
+        _print(planned, open_console(), replayed=replay)
         if xlsx:
             typer.echo(f"工作簿 workbook: {xlsx}")
 
@@ -90,7 +102,13 @@ def _read_roster(path: Path) -> tuple[tuple[RosterEntry, ...], dict[str, str]]:
     roster: list[RosterEntry] = []
     names: dict[str, str] = {}
     problems: list[Problem] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"名录不是 UTF-8 编码 / the roster is not UTF-8: {path.name}", hint="save it as CSV UTF-8"
+        ) from None
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         unknown = [name for name in reader.fieldnames or [] if name not in _COLUMNS]
         if unknown or "number" not in (reader.fieldnames or []):
@@ -99,9 +117,8 @@ def _read_roster(path: Path) -> tuple[tuple[RosterEntry, ...], dict[str, str]]:
             )
         for row in reader:
             number = (row["number"] or "").strip()
-            if not number or number in names:
-                what = "an inspector stands twice" if number else "an inspector has no number"
-                problems.append(Problem(path.name, reader.line_num, 1, "number", what))
+            if wrong := _check_number(number, names):
+                problems.append(Problem(path.name, reader.line_num, 1, "number", wrong))
                 continue
             names[number] = (row.get("name") or "").strip()
             cities, avoids = ((row.get(key) or "").split() for key in ("cities", "avoids"))
@@ -109,6 +126,19 @@ def _read_roster(path: Path) -> tuple[tuple[RosterEntry, ...], dict[str, str]]:
     if problems:
         raise ConfigurationError(f"名录有错误 / the roster has problems: {path.name}", problems)
     return tuple(roster), names
+
+
+def _check_number(number: str, known: Container[str]) -> str | None:
+    """What is wrong with an inspector's number, which the log keeps."""
+    if not number:
+        return "检查人员没有编号 / an inspector has no number"
+    if number in known:
+        return "检查人员重复 / an inspector stands twice"
+    if len(number) > LONGEST_NUMBER:
+        return f"编号太长 / the number has at most {LONGEST_NUMBER} characters"
+    if mask_numbers(number) != number:
+        return "不可用身份证号码 / an identity number may not stand in the log: use the work number"
+    return None
 
 
 def _print(planned: PlannedInspections, console: Console, *, replayed: bool) -> None:

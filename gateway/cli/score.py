@@ -95,6 +95,9 @@ def score(
     instant = read_instant(known_at, "--known-at")
     if instant is not None and instant > now:
         raise typer.BadParameter("此刻在将来 / the instant is in the future", param_hint="--known-at")
+    if as_of is not None and as_of.date() > shanghai_date(now):
+        # It would stand until that day comes, and every run before it would be a backfill.
+        raise typer.BadParameter("此日在将来 / the day is in the future", param_hint="--as-of")
     workplace = open_workplace()
     day = as_of.date() if as_of else choose_day(domain, shanghai_date(now), workplace.models)
     with _show_progress(domain, as_json=as_json) as report:

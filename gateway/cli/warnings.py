@@ -20,6 +20,8 @@ from gateway.cli.terminal import open_console
 from gateway.warning_answers import Answer, ListedWarning, WarningList, answer_warning, list_warnings
 from gateway.workplace import Workplace, open_workplace
 
+#: Rows of a table, where nobody says how many.
+_SHOWN = 50
 _STATES = {"open": "待签收 open", "signed": "已签收 signed", "handled": "已处置 handled"}
 _DOMAIN = Annotated[str, typer.Argument(help="领域 / domain id")]
 _NAME = Annotated[
@@ -65,7 +67,10 @@ def list_(
     domain: _DOMAIN,
     only_open: Annotated[bool, typer.Option("--open", help="只列待签收的 / only those nobody has signed for")] = False,
     level: Annotated[str | None, typer.Option("--level", help="只列一个级别 / only one level, as red")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="最多列出几条 / how many to show at most")] = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="最多列出几条, 缺省 50, JSON 全部 / at most; default 50, of JSON all"),
+    ] = None,
     as_json: _JSON = False,
 ) -> None:
     """列出现存的预警, 严重的在前 / what stands, the most severe first."""
@@ -78,7 +83,7 @@ def list_(
         spool=workplace.spool,
         level=level,
         only_open=only_open,
-        limit=None if as_json else limit,
+        limit=limit if limit or as_json else _SHOWN,
     )
     if as_json:
         document = asdict(found) | {"industry": found.industry.model_dump(mode="json") if found.industry else None}

@@ -45,7 +45,10 @@ def read_messages(path: Path) -> tuple[Message, ...]:
     Raises:
         ConfigurationError: no message of a run is in it.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: 不是 UTF-8 文本 / is no text in UTF-8") from None
     try:
         documents = [json.loads(text)]
     except json.JSONDecodeError:

@@ -63,6 +63,13 @@ def test_day_and_instant_reach_the_use_case_when_given(score: Bench) -> None:
     assert call["engine"].shards == 8
 
 
+def test_day_is_refused_when_it_has_not_come(score: Bench) -> None:
+    """It would stand, and every run before it would be a backfill that nobody publishes."""
+    result = score("work_safety", "--as-of", f"{date.max}")
+    assert (result.exit_code, score.calls) == (2, [])
+    assert "in the future" in result.output
+
+
 def test_whole_is_printed_when_a_domain_was_scored(score: Bench) -> None:
     said = score("work_safety").output
     for text in ("work_safety 2026-06-30 abababababab", "1,234", "A1,200 E34", "red 34", "IND2010", "new run"):

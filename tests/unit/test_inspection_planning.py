@@ -11,10 +11,11 @@ import pytest
 from openpyxl import load_workbook
 
 from connectors.lake import Lake
-from exchange_formats.errors import ConfigurationError, FatalError
+from exchange_formats.errors import ConfigurationError, FatalError, TransientError
 from gateway.evaluation import evaluate_domain
 from gateway.inspection_planning import PlannedInspections, RosterEntry, draw_inspections, replay_inspections
 from gateway.inspection_sheets import write_sheets
+from gateway.locks import work_alone
 from tests.fakes import MemoryStore
 from tests.lake_samples import land
 from tests.scoring_cases import AS_OF, ENVIRONMENT, MODELS, complaint, join_inputs, on, penalty, reference
@@ -48,7 +49,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def plan(lake: Lake, task: str = "2026Q3-01", seed: str = "s1", day: date = AS_OF) -> PlannedInspections:
-    return draw_inspections(DOMAIN, task, seed=seed, day=day, inspectors=ROSTER, lake=lake)
+    return draw_inspections(DOMAIN, task, seed=seed, day=day, inspectors=ROSTER, lake=lake, spool=lake.cache)
 
 
 def test_list_follows_ratio_cap_and_demand_when_a_task_is_drawn(lake: Lake) -> None:
@@ -71,6 +72,13 @@ def test_same_task_says_the_same_when_it_is_planned_twice(lake: Lake) -> None:
     assert (second.new, second.key, second.plan) == (False, first.key, first.plan)
 
 
+def test_second_draw_is_turned_away_when_one_is_at_work(lake: Lake) -> None:
+    """Two at once could both find the task undrawn, and somebody could choose between their lists."""
+    with work_alone(f"inspections-{DOMAIN}", lake.cache), pytest.raises(TransientError):
+        plan(lake)
+    assert plan(lake).new
+
+
 def test_task_cannot_be_drawn_again_when_the_outcome_is_disliked(lake: Lake) -> None:
     plan(lake)
     with pytest.raises(ConfigurationError, match="drawn already"):
@@ -82,7 +90,7 @@ def test_plan_is_proved_when_it_is_replayed_after_new_records(lake: Lake) -> Non
     more = [{"public_credit": 700, "inspection": [inspected("2026-06-20")]}]
     for source, table in join_inputs(ENVIRONMENT, more).items():
         land(lake, source, table)
-    assert replay_inspections(DOMAIN, "2026Q3-01", lake=lake).plan == first.plan
+    assert replay_inspections(DOMAIN, "2026Q3-01", lake=lake, spool=lake.cache).plan == first.plan
 
 
 def test_replay_finds_it_when_the_log_was_changed(lake: Lake) -> None:
@@ -90,12 +98,12 @@ def test_replay_finds_it_when_the_log_was_changed(lake: Lake) -> None:
     data = lake.store.get_bytes(key)
     lake.store.put_bytes(key, data.replace(b'"seed":"s1"', b'"seed":"s9"'))
     with pytest.raises(FatalError, match="not what its name says"):
-        replay_inspections(DOMAIN, "2026Q3-01", lake=lake)
+        replay_inspections(DOMAIN, "2026Q3-01", lake=lake, spool=lake.cache)
 
 
 def test_replay_is_refused_when_the_task_was_never_drawn(lake: Lake) -> None:
     with pytest.raises(ConfigurationError, match="never drawn"):
-        replay_inspections(DOMAIN, "2026Q3-77", lake=lake)
+        replay_inspections(DOMAIN, "2026Q3-77", lake=lake, spool=lake.cache)
 
 
 @pytest.mark.parametrize("task", ["", "../x", "a", "x" * 70, "任务一"])
