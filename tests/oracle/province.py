@@ -90,8 +90,10 @@ class Edges:
         return sorted(found)
 
     def day(self) -> date:
-        """Some day: mostly an edge, else any of the last six years."""
+        """Some day: often as_of or beside it, mostly another edge, else any of the last six years."""
         choice = self.random.random()
+        if choice < 0.1:
+            return self.as_of + timedelta(days=self.random.choice((-1, 0, 0, 1)))
         if choice < 0.5:
             return self.random.choice(self.days)
         if choice < 0.75:
