@@ -41,6 +41,8 @@ def model_inputs(model: Model, models: Models) -> tuple[str, ...]:
         if isinstance(dimension, PublicCreditDimension)
     ]
     counted += [Counts(dataset=name) for name in model.required]
+    counted += [statistic.counts for statistic in model.statistics.values()]
+    counted += [Counts(dataset=model.reported.dataset)] if model.reported else []
     for warnings in models.tables.every("warnings", model.warnings, WarningTable):
         counted += warnings.counts()
     for measures in models.tables.every("measures", model.measures, Measures):

@@ -68,7 +68,7 @@ class Prover:
 
         Raises:
             ConfigurationError: there is no such thing; the beginning of an id fits several.
-            TransientError, FatalError: the store is away.
+            TransientError, FatalError: the store is away; memory or disk do not suffice to recompute.
         """
         if Path(target).is_file():
             return self.prove_messages(read_messages(Path(target)), target)
@@ -100,7 +100,11 @@ class Prover:
         return kind, identifier, key
 
     def prove_everything(self, domain: str | None = None) -> Report:
-        """Every object, every chain, every run recomputed and every plan rendered again; or all that a domain uses."""
+        """Every object, every chain, every run recomputed and every plan rendered again; or all that a domain uses.
+
+        Raises:
+            ConfigurationError: nothing is known of the domain: that is no proof.
+        """
         prefixes = _EVERYTHING if domain is None else self._prefixes_of(domain)
         survey = survey_lake(self.lake.store, prefixes, self.progress)
         report = Report(domain or "all")
@@ -110,6 +114,8 @@ class Prover:
             self._check_chains(survey, published, report, tuple(survey.placed()), folder)
             for one in (one for publications in published.values() for one in publications):
                 self._render(survey, one, report, folder)
+        if domain and not report.findings and not any(f"/domain={domain}/" in key for key in survey.keys):
+            raise ConfigurationError(f"没有领域 {domain} 的任何数据 / the lake holds nothing of a domain '{domain}'")
         self._replay(survey, survey.runs(domain), report)
         report.notes += [f"无清单指名, 无人读取 / no manifest names it: {key}" for key in find_unnamed(survey)]
         return name_dependents(survey, report)
@@ -267,6 +273,8 @@ class Prover:
             try:
                 replay, found = replay_run(self.lake, run, self.spool)
             except FatalError as error:
+                if not report.findings:
+                    raise  # nothing in the lake explains it (memory, disk): what was not recomputed is not proved
                 replay, found = Replay(run.run_id, run.domain, run.as_of, skipped=error.message), []
             report.replays.append(replay)
             report.add(found)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from gateway.airflow.generation import (
 from gateway.airflow.names import TAGS
 from scoring.library import MODELS, load_models
 from scoring.model import PUBLIC_CREDIT_DOMAINS
+from scoring.resolution import resolve
 from scoring.table_library import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -201,7 +203,8 @@ def test_api_is_asked_by_one_process_when_it_has_a_rate_limit() -> None:
 @pytest.mark.semantics("8.2")
 def test_domain_dag_waits_for_its_models_datasets_when_scheduled() -> None:
     dags = generate_domain_dags({})
-    models = {name: model for name, model in load_models().by_id.items() if name not in PUBLIC}
+    library = load_models()
+    models = {name: model for name, model in library.by_id.items() if name not in PUBLIC}
     assert set(dags) == {f"domain__{identifier}" for identifier in models}
     for identifier, model in models.items():
         dag = dags[f"domain__{identifier}"]
@@ -214,6 +217,8 @@ def test_domain_dag_waits_for_its_models_datasets_when_scheduled() -> None:
             f"{model.department}/penalty",
             "provincial_platform/public_credit",
         } <= names
+        day = max(model.effective.from_, date(2026, 6, 30))
+        assert names >= {one for one in resolve(model, day, library.tables).inputs if "*" not in one}
         assert isinstance(schedule.timetable, CronTriggerTimetable)
         assert re.fullmatch(r"\d+-59/15 \* \* \* \*", schedule.timetable.expression)
         assert dag.max_active_runs == 1

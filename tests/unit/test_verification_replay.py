@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from exchange_formats.digests import digest_bytes
-from exchange_formats.errors import ConfigurationError
+from exchange_formats.errors import ConfigurationError, FatalError
 from exchange_formats.keys import plan_key, receipt_key
 from exchange_formats.manifests import RunManifest, StatisticsManifest
 from exchange_formats.publications import Plan
@@ -450,3 +450,21 @@ def test_command_says_the_verdict_and_fails_when_something_is_broken(
     document = json.loads(bad.output)
     assert (document["verdict"], [one["key"] for one in document["findings"]]) == ("broken", [key])
     assert CliRunner().invoke(app, ["verify"]).exit_code != 0
+
+
+def test_verdict_is_not_given_when_a_run_could_not_be_recomputed(
+    province: Province, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory does not suffice: nothing is broken, and nothing is proved."""
+
+    def fail(*_: object) -> None:
+        raise FatalError("out of memory")
+
+    monkeypatch.setattr("gateway.verification.proofs.replay_run", fail)
+    with pytest.raises(FatalError, match="out of memory"):
+        province.prove()
+
+
+def test_nothing_is_proved_when_the_domain_is_unknown(province: Province) -> None:
+    with pytest.raises(ConfigurationError, match="holds nothing of a domain 'nowhere'"):
+        province.prover().prove_everything("nowhere")
