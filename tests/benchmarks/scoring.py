@@ -42,6 +42,8 @@ from tests.pulls import KEY
 AS_OF: Final = date(2026, 6, 30)
 MEMORY_LIMIT: Final = "5GB"
 THREADS: Final = 2
+#: Subjects of one shard.
+MOST_SUBJECTS: Final = 2_800_000
 #: Of every size that the growth is measured at: a fraction of the largest.
 FRACTIONS: Final = (110, 35, 11, 4, 1)
 _HANDWRITTEN: Final = Path(__file__).with_name("handwritten.sql")
@@ -130,6 +132,14 @@ def score_models(subjects: int) -> list[Figure]:
     return [Figure(name, "gradings", scored / took, "in a minute", scored / 60, peak_megabytes())]
 
 
+def choose_shards(subjects: int) -> int:
+    """As many as leave each no more than what fits into memory: half a million subjects a gigabyte."""
+    count = 1
+    while subjects / count > MOST_SUBJECTS:
+        count *= 2
+    return count
+
+
 def fit_exponent(points: Iterable[tuple[float, float]]) -> float:
     """The slope of the least-squares line through the logarithms."""
     logs = [(math.log(size), math.log(seconds)) for size, seconds in points]
@@ -168,7 +178,15 @@ def _measure(what: str, folder: Path, subjects: int) -> Scored:
     output = folder / "out"
     output.mkdir()
     whole = _spend(
-        lambda: evaluate(resolved, inputs, AS_OF, output, memory_limit=MEMORY_LIMIT, threads=THREADS),
+        lambda: evaluate(
+            resolved,
+            inputs,
+            AS_OF,
+            output,
+            shards=choose_shards(subjects),
+            memory_limit=MEMORY_LIMIT,
+            threads=THREADS,
+        ),
     )
     shutil.rmtree(output)
     scored = Scored(subjects, count_records(subjects), peak_megabytes(), whole)
