@@ -219,7 +219,8 @@ def test_rules_reach_every_indicator_of_the_departments_model(
         ("emergency_management", {"is_responsible": False, "level": "major"}, None),
         ("economy_information", {"is_responsible": True, "level": "major"}, "0209"),
         ("economy_information", {"is_responsible": True, "level": "general"}, "0208"),
-        ("education", {"is_responsible": True, "level": "general"}, None),
+        ("education", {"is_responsible": True, "level": "larger"}, None),
+        ("education", {"is_responsible": True, "level": "major"}, "0311"),
         ("housing_construction", {"category": "生产安全事故", "is_responsible": True, "level": "larger"}, "1304"),
         ("housing_construction", {"category": "工程质量事故", "is_responsible": True, "level": "larger"}, "1305"),
         ("human_resources_social_security", {"category": "群体性事件", "is_responsible": True}, "1008"),
@@ -229,6 +230,22 @@ def test_an_incident_feeds_the_indicator_of_its_grade(
     shipped: Mapping[str, Department], department: str, values: dict[str, str | bool], code: str | None
 ) -> None:
     assert classify(shipped[department], "incident", [values]) == [code]
+
+
+@pytest.mark.parametrize(
+    ("department", "values", "code"),
+    [
+        ("cyberspace_administration", {"violation": "制作、传播违法信息", "kind": "licence_revocation"}, "0109"),
+        ("cyberspace_administration", {"violation": "制作、传播违法信息", "kind": "fine"}, None),
+        ("cultural_heritage", {"violation": "擅自变更施工方案", "kind": "fine"}, None),
+        ("cultural_heritage", {"violation": "未经批准擅自更改施工方案", "kind": "fine"}, "2903"),
+        ("meteorology", {"violation": "安排无资质人员现场检测", "kind": "fine"}, None),
+    ],
+)
+def test_a_penalty_decides_the_grade_only_for_the_conduct_the_veto_names(
+    shipped: Mapping[str, Department], department: str, values: dict[str, str | bool], code: str | None
+) -> None:
+    assert classify(shipped[department], "penalty", [values]) == [code]
 
 
 def test_only_a_complaint_found_true_feeds_an_indicator(shipped: Mapping[str, Department]) -> None:
