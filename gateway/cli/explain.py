@@ -15,6 +15,11 @@ from gateway.explaining import Explained, explain_subject
 from gateway.figures import read_stale
 from gateway.workplace import open_workplace
 
+_PURGED = {
+    "zh": "此次评价所依据的部分数据已依法清除, 不能推算等级会怎样变化",
+    "en": "Some of what this run read was deleted by law: what would change the grade cannot be computed from it",
+}
+
 
 class ShownLanguage(StrEnum):
     """Languages of an explanation."""
@@ -47,6 +52,8 @@ def explain(
     found = explain_subject(domain, subject, lake=workplace.lake, spool=workplace.spool, with_outlook=outlook)
     stale = [one for outcome in read_stale(workplace.lake, [domain]) for one in outcome.lacking]
     typer.echo(_encode(found, stale) if as_json else found.say(lang.value), nl=as_json)
+    if outlook and found.outlook is None and not as_json:
+        typer.echo(_PURGED[lang])
     if stale and not as_json:
         lacking = ", ".join(f"{one.source} ({one.current_until or '–'})" for one in stale)
         typer.echo({"zh": f"此等级已陈旧, 缺少数据: {lacking}", "en": f"This grade is stale; lacking: {lacking}"}[lang])

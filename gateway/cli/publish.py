@@ -70,5 +70,6 @@ def _print(result: PublicationResult) -> None:
         )
     if result.withheld:
         console.print(
-            f"未发布的回溯运行 backfills withheld: {len(result.withheld)} (--correction 才发布 publishes them)"
+            f"未发布的回溯或提问 backfills and what-ifs withheld: {len(result.withheld)} "
+            "(--correction 才发布 publishes them)"
         )

@@ -58,8 +58,13 @@ def replay_run(lake: Lake, run: RunManifest, spool: Path) -> tuple[Replay, list[
         for artefact in run.artefacts:
             found += _check_stored(lake, run, artefact)
             found += _compare_artefact(lake, run, artefact, evaluation, folder)
-        found += _replay_statistics(lake, run, resolved, folder)
-    return Replay(run.run_id, run.domain, run.as_of, sum(artefact.rows for artefact in run.artefacts)), found
+        purged = ""
+        try:
+            found += _replay_statistics(lake, run, resolved, folder)
+        except PurgedError as error:  # a run of later days may stand on the statistics of what is gone
+            purged = f"参照统计 its reference statistics: {error.message}"
+    rows = sum(artefact.rows for artefact in run.artefacts)
+    return Replay(run.run_id, run.domain, run.as_of, rows, purged=purged), found
 
 
 def replay_entry(lake: Lake, entry: WarningManifest, key: str, spool: Path) -> list[Finding]:
@@ -145,8 +150,6 @@ def _replay_statistics(lake: Lake, run: RunManifest, resolved: ResolvedModel, fo
     place = cycle_prefix(manifest.domain, manifest.cycle, manifest.statistics_id)
     try:
         again = recompute_statistics(lake, resolved, manifest)
-    except PurgedError:
-        return  # the run says so itself
     except ValueError as error:
         yield inconsistent(place + manifest_name(run.statistics), "统计规则与模型不符", str(error))
         return

@@ -194,6 +194,24 @@ def purge_first_part(province: Province) -> str:
     return key
 
 
+def test_run_says_so_when_only_its_reference_statistics_were_purged(tmp_path: Path) -> None:
+    """The statistics of a cycle stay as they are: a run behind the purge stands on what is gone."""
+    province = Province(tmp_path, model=MARKET)
+    filed = {"filed_on": date(2026, 5, 1), "outcome": "substantiated", "closed_on": date(2026, 5, 29)}
+    trade = {"industry_code": "5211"}
+    province.land_all([{"public_credit": 800, "complaint": [filed], "profile": trade} for _ in range(25)])
+    source = ("market_regulation", "complaint")
+    province.score(JUNE)
+    record = province.lake.records(*source).to_table()["record_id"][0].as_py()
+    law = "个人信息保护法 47"
+    purge_record(province.lake, *source, record, article=law, day=JUNE, now=lambda: NOW, spool=province.spool)
+    again = province.score(JUNE)
+    assert [province.manifest(number).statistics for number in (0, 1)] == [province.manifest(0).statistics] * 2
+    (said,) = (one for one in province.prove().replays if one.run_id == again.run_id)
+    assert said.purged.startswith("参照统计 its reference statistics: ")
+    assert law in said.purged
+
+
 @pytest.mark.semantics("6.5", "6.6")
 def test_purged_by_law_is_told_from_broken(tmp_path: Path) -> None:
     province = Province(tmp_path)
