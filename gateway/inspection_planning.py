@@ -30,7 +30,7 @@ from gateway.locks import work_alone
 from gateway.runs import find_run, newest_run, read_model
 from scoring.grammar import Counts
 from scoring.inspection_plan import Allowance, Candidate, InspectionList, Inspector, Pool, plan_inspections
-from scoring.plan import condition, dataset_of
+from scoring.plan import condition, dataset_of, relation
 from scoring.quantities import covered_since, days_before
 from scoring.resolution import ResolvedModel
 from scoring.tables import NeverSkipped
@@ -182,15 +182,18 @@ def _draw(
         connection.register("grades", open_artefact(lake, run, "grades"))
         for source, heads in cut.items():
             department, _, dataset = source.partition("/")
-            connection.register(f"landed_{dataset}", lake.records(department, dataset, heads))
-            connection.execute(_NEWEST.format(dataset=dataset, newest_first=NEWEST_FIRST))
+            connection.register(relation("landed", source), lake.records(department, dataset, heads))
+            names = {"newest": relation("newest", source), "landed": relation("landed", source)}
+            connection.execute(_NEWEST.format(**names, newest_first=NEWEST_FIRST))
         _demand(connection, resolved, cut, day)
+        own = f"{resolved.model.department}/inspection"
+        inspections = relation("newest", own) if own in cut else None
         pools = [
             Pool(
                 grade,
                 Allowance(row.ratio_percent, row.frequency.times),
                 run.subjects_by_grade.get(grade, 0),
-                _read_candidates(connection, grade, _count_since(cut, resolved, day, row.frequency.per), day),
+                _read_candidates(connection, grade, inspections, covered_since(day, row.frequency.per), day),
             )
             for grade, row in resolved.measures.grades.items()
             if run.subjects_by_grade.get(grade, 0)
@@ -215,7 +218,7 @@ def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
 
 #: The newest version of every record that was not revoked.
 _NEWEST: Final = (
-    'CREATE TEMP TABLE "{dataset}" AS SELECT * FROM (SELECT * FROM "landed_{dataset}" '
+    'CREATE TEMP TABLE "{newest}" AS SELECT * FROM (SELECT * FROM "{landed}" '
     "QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY {newest_first}) = 1) AS newest WHERE revoked_on IS NULL"
 )
 
@@ -232,7 +235,7 @@ def _demand(
         dataset = dataset_of(source)
         holds = condition(source, rule.counts.where).sql(dialect="duckdb", identify=True)
         connection.execute(
-            f'INSERT INTO demanded SELECT DISTINCT subject_ref, $name, $place FROM "{dataset.id}" '
+            f'INSERT INTO demanded SELECT DISTINCT subject_ref, $name, $place FROM "{relation("newest", source)}" '
             f'WHERE {holds} AND "{dataset.event_on}" BETWEEN $since AND $day{_still_valid(rule)}',
             {"name": name, "place": place, "since": days_before(day, rule.within), "day": day},
         )
@@ -243,18 +246,14 @@ def _still_valid(rule: NeverSkipped) -> str:
     return f' AND ("{column}" IS NULL OR "{column}" >= $day)' if column else ""
 
 
-def _count_since(cut: Mapping[str, object], resolved: ResolvedModel, day: date, months: int) -> date | None:
-    """From when on inspections count against a grade's cap; None: no inspections were collected."""
-    return covered_since(day, months) if f"{resolved.model.department}/inspection" in cut else None
-
-
 def _read_candidates(
-    connection: duckdb.DuckDBPyConnection, grade: str, since: date | None, day: date
+    connection: duckdb.DuckDBPyConnection, grade: str, inspections: str | None, since: date, day: date
 ) -> Iterator[Candidate]:
+    """The subjects of a grade, with their routine inspections since then; None: no inspections were collected."""
     inspected = (
-        f'SELECT subject_ref, count(*) AS times FROM "inspection" WHERE ({_ROUTINE}) '
+        f'SELECT subject_ref, count(*) AS times FROM "{inspections}" WHERE ({_ROUTINE}) '
         "AND inspected_on BETWEEN $since AND $day GROUP BY subject_ref"
-        if since
+        if inspections
         else "SELECT NULL::VARCHAR AS subject_ref, 0 AS times WHERE $since IS NOT NULL AND $day IS NOT NULL"
     )
     query = (

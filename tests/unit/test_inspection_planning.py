@@ -12,10 +12,14 @@ from openpyxl import load_workbook
 
 from connectors.lake import Lake
 from exchange_formats.errors import ConfigurationError, FatalError, TransientError
+from exchange_formats.manifests import RunManifest
 from gateway.evaluation import evaluate_domain
 from gateway.inspection_planning import PlannedInspections, RosterEntry, draw_inspections, replay_inspections
 from gateway.inspection_sheets import write_sheets
 from gateway.locks import work_alone
+from gateway.runs import read_model
+from scoring.grammar import Counts
+from scoring.resolution import ResolvedModel
 from tests.fakes import MemoryStore
 from tests.lake_samples import land
 from tests.scoring_cases import AS_OF, ENVIRONMENT, MODELS, complaint, join_inputs, on, penalty, reference
@@ -77,6 +81,24 @@ def test_second_draw_is_turned_away_when_one_is_at_work(lake: Lake) -> None:
     with work_alone(f"inspections-{DOMAIN}", lake.cache), pytest.raises(TransientError):
         plan(lake)
     assert plan(lake).new
+
+
+def test_complaints_of_two_departments_demand_checks_when_rules_name_both(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_with_rule(lake: Lake, run: RunManifest) -> ResolvedModel:
+        resolved = read_model(lake, run)
+        rules = resolved.measures.never_skip
+        elsewhere = rules["complaint"].model_copy(update={"counts": Counts(dataset="fire_rescue/complaint")})
+        measures = resolved.measures.model_copy(update={"never_skip": {**rules, "elsewhere": elsewhere}})
+        return resolved.model_copy(update={"measures": measures})
+
+    table = join_inputs(ENVIRONMENT, [{"complaint": [complaint("2026-06-02")]}])["ecology_environment/complaint"]
+    land(lake, "fire_rescue/complaint", table)
+    monkeypatch.setattr("gateway.inspection_planning.read_model", read_with_rule)
+    reasons = {one.subject_ref: one.because for one in plan(lake).plan.outcome.chosen}
+    assert "elsewhere" in reasons[reference(0)]
+    assert "complaint" in reasons[reference(39)]
 
 
 def test_task_cannot_be_drawn_again_when_the_outcome_is_disliked(lake: Lake) -> None:
