@@ -20,6 +20,7 @@ from exchange_formats.errors import ConfigurationError
 from exchange_formats.results import REFERENCE_STATISTICS
 from gateway.cuts import open_inputs, resolve_cut
 from gateway.evaluation_attempts import WithheldError
+from gateway.reference_statistics import statistics_day
 from gateway.traits import read_traits
 from scoring.comparison import Comparison, Findings, compare_findings
 from scoring.engine import evaluate
@@ -82,7 +83,7 @@ def compare_models(
             evaluation = evaluate(resolved, inputs, as_of, output)
             grades, evidence = (pads.dataset(evaluation.paths(one), format="ipc") for one in ("grades", "evidence"))
             found.append(Findings(grades, evidence))
-        profiles = [lake.records(*source.split("/")) for source in resolved.model.subjects_sources]
+        profiles = [inputs[source] for source in resolved.model.subjects_sources]
         traits = read_traits(found[1].grades, profiles, as_of)
         comparison = compare_findings(found[0], found[1], traits, movers=movers)
     return ModelComparison(sides[0], sides[1], as_of, comparison)
@@ -91,14 +92,14 @@ def compare_models(
 def _open_inputs(
     lake: Lake, resolved: ResolvedModel, as_of: date, known_at: datetime | None
 ) -> Mapping[str, pads.Dataset | pa.Table]:
-    """What ``resolved`` reads; its reference statistics are computed on the same cut, and not kept."""
+    """What ``resolved`` reads; its reference statistics are computed on the same cut, for the day a run's are."""
     cut = resolve_cut(lake, resolved, as_of, known_at=known_at)
     if missing := tuple(one for one in cut.lacking if one.required):
         raise WithheldError(resolved.model.id, missing)
     inputs = open_inputs(lake, cut)
     if not resolved.statistics:
         return inputs
-    return {**inputs, REFERENCE_STATISTICS: compute_statistics(resolved, inputs, as_of)}
+    return {**inputs, REFERENCE_STATISTICS: compute_statistics(resolved, inputs, statistics_day(resolved, as_of))}
 
 
 def find_model(name: str, models: Models) -> Model:

@@ -49,8 +49,13 @@ def add_statistics(
     if cut.statistics or not resolved.statistics or not needed <= cut.heads.keys():
         return cut
     heads = {source: cut.heads[source] for source in sorted(needed)}
-    manifest = _commit(lake, resolved, cycle_start(as_of, resolved.model.cycle), heads, spool, what_if=what_if)
+    manifest = _commit(lake, resolved, as_of, heads, spool, what_if=what_if)
     return replace(cut, statistics=manifest.sha256)
+
+
+def statistics_day(resolved: ResolvedModel, as_of: date) -> date:
+    """The day that the statistics of the cycle which holds ``as_of`` look at: the last one of the cycle before."""
+    return cycle_start(as_of, resolved.model.cycle) - timedelta(days=1)
 
 
 def recompute_statistics(lake: Lake, resolved: ResolvedModel, manifest: StatisticsManifest) -> pa.Table:
@@ -73,7 +78,7 @@ def _compute(lake: Lake, resolved: ResolvedModel, heads: Mapping[str, tuple[str,
 def _commit(
     lake: Lake,
     resolved: ResolvedModel,
-    cycle: date,
+    as_of: date,
     heads: Mapping[str, tuple[str, ...]],
     spool: Path,
     *,
@@ -81,7 +86,7 @@ def _commit(
 ) -> StatisticsManifest:
     domain = resolved.model.id
     definition = define_statistics(resolved)
-    day = cycle - timedelta(days=1)
+    cycle, day = cycle_start(as_of, resolved.model.cycle), statistics_day(resolved, as_of)
     name = derive_id(domain, cycle.isoformat(), Cut(heads).canonical.decode(), definition, SEMANTICS)
     prefix = cycle_prefix(domain, cycle, name)
     chain = statistics_prefix(domain)

@@ -7,14 +7,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from connectors.lake import Lake
 from exchange_formats.errors import ConfigurationError
+from exchange_formats.keys import statistics_prefix
+from exchange_formats.manifests import StatisticsManifest
 from gateway.comparing import ModelComparison, compare_models, find_model
 from gateway.comparison_page import write_page
+from gateway.evaluation import evaluate_domain
 from scoring.comparison import Group
 from scoring.model import Model
+from scoring.resolution import ResolvedModel
+from scoring.statistics import compute_statistics
 from tests.fakes import MemoryStore
 from tests.lake_samples import land
 from tests.scoring_cases import AS_OF, ENVIRONMENT, MARKET, MODELS, join_inputs, penalty, reference
@@ -122,3 +128,19 @@ def test_page_is_self_contained_when_it_is_written(lake: Lake, tmp_path: Path) -
     for fetched in ('src="http', "src='http", 'href="http', "@import"):
         assert fetched not in body
         assert fetched not in page[: page.index("<script>")]
+
+
+def test_statistics_look_at_the_day_a_runs_look_at(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a version compared with itself could stand otherwise than its run does."""
+    days: list[date] = []
+
+    def note(resolved: ResolvedModel, inputs: Any, day: date) -> pa.Table:
+        days.append(day)
+        return compute_statistics(resolved, inputs, day)
+
+    monkeypatch.setattr("gateway.comparing.compute_statistics", note)
+    compare(lake, tmp_path, ENVIRONMENT)
+    run = evaluate_domain(ENVIRONMENT.id, as_of=AS_OF, lake=lake, models=MODELS)
+    made = [one for one in lake.chain(statistics_prefix(run.domain)) if isinstance(one, StatisticsManifest)]
+    assert days == [made[0].as_of] * 2
+    assert days[0] < AS_OF
