@@ -74,16 +74,24 @@ def take_persons(page: pa.RecordBatch, mapping: DatasetMapping, numbers: set[str
     personal = REPRESENTATIVES & set(table.column_names)
     number, name = mapping.columns["subject_id"].person, mapping.columns.get("subject_name")
     if number is not None and name is not None and name.source is not None:
-        persons = table.filter(pc.is_valid(normalise_identifiers(table.column(number).combine_chunks())))
+        numbered = find_numbered(table.column(number).combine_chunks(), mapping)
+        persons = table.filter(numbered)
         numbers.update(filter(None, normalise_identifiers(persons.column(number)).to_pylist()))
         names.update(filter(None, persons.column(name.source).to_pylist()))
-        table = table.filter(pc.is_null(normalise_identifiers(table.column(number).combine_chunks())))
+        table = table.filter(pc.invert(numbered))
     for column in personal:
         names.update(
             value for value in table.column(column).to_pylist() if value and re.fullmatch(r"[一-鿿]{2,4}", value)
         )
     others = [column for column in table.column_names if column not in {*personal, number}]
     return [value for column in others for value in pc.unique(table.column(column)).to_pylist() if value]
+
+
+def find_numbered(numbers: pa.Array, mapping: DatasetMapping) -> pa.Array:
+    """Which rows have a person's number; a spelling of nothing is none."""
+    written = normalise_identifiers(numbers)
+    nothing = pc.is_in(written, value_set=pa.array(mapping.null_spellings))
+    return pc.and_(pc.is_valid(written), pc.invert(nothing))
 
 
 @pytest.fixture(scope="module")
