@@ -160,9 +160,9 @@ WARNINGS: Final = pa.schema(
         *SUBJECT,
         _required("rule", pa.string()),
         _required("level", pa.string()),
-        #: The day of the first trigger; null where the score itself is the trigger.
+        #: The day of the first trigger; null where no record but the score or a comparison is the trigger.
         pa.field("triggered_on", pa.date32()),
-        #: The record that first triggered it, or ``band:<grade>``.
+        #: The record that first triggered it, or ``band:<grade>``, ``above:<statistic>``.
         _required("first_trigger", pa.string()),
         #: Records behind it at as_of; 0 where the score itself is the trigger.
         _required("records", pa.int64()),

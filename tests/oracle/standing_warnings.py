@@ -69,8 +69,8 @@ class Watch:
 
     def _stand(self, rule: WarningRule, grade: dict[str, Any], records: Sequence[Record]) -> dict[str, Any] | None:
         if rule.above:
-            found = self._above(rule.above, grade["subject_ref"])
-        elif rule.counts:
+            return self._above(rule.above, grade["subject_ref"])
+        if rule.counts:
             found = self._counted(rule, rule.counts, records)
         elif rule.deadline:
             found = self._missed(rule, records)
@@ -148,15 +148,15 @@ class Watch:
                 found.append(Trigger(last - within, record))
         return _all_of(found)
 
-    def _above(self, name: str, subject: str) -> Standing | None:
-        """The subject's own value is above its group's percentile."""
+    def _above(self, name: str, subject: str) -> dict[str, Any] | None:
+        """The subject's own value is above its group's percentile: all its records together, none of them alone."""
         statistic = self.day.resolved.statistics[name_statistic(name)]
         own = self.population.own_records(statistic, subject)
         standard = self.population.reference.get((name_statistic(name), self.population.group(statistic, subject)))
         if not own or standard is None or measure_value(statistic.measure, own, self.day) <= standard:
             return None
-        column = statistic.day
-        return _all_of([Trigger(one.row[column] if column else one.event, one) for one in own])
+        named = f"above:{name}"
+        return _row(None, named, None, named, len(own), own[0].source)
 
 
 _SUBJECT = ("subject_ref", "subject_type", "subject_name", "individual_business", "city_code")
