@@ -20,6 +20,7 @@ from exchange_formats.errors import ConfigurationError
 from exchange_formats.results import REFERENCE_STATISTICS
 from gateway.cuts import open_inputs, resolve_cut
 from gateway.evaluation_attempts import WithheldError
+from gateway.memory import read_memory_limit
 from gateway.reference_statistics import statistics_day
 from gateway.traits import read_traits
 from scoring.comparison import Comparison, Findings, compare_findings
@@ -80,7 +81,7 @@ def compare_models(
             inputs = _open_inputs(lake, resolved, as_of, known_at)
             output = folder / name
             output.mkdir()
-            evaluation = evaluate(resolved, inputs, as_of, output)
+            evaluation = evaluate(resolved, inputs, as_of, output, memory_limit=read_memory_limit())
             grades, evidence = (pads.dataset(evaluation.paths(one), format="ipc") for one in ("grades", "evidence"))
             found.append(Findings(grades, evidence))
         profiles = [inputs[source] for source in resolved.model.subjects_sources]

@@ -7,12 +7,11 @@ What a manifest may not hold (clock, host, why there is no run) is written down 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from connectors.lake import Lake
 from connectors.spool import Spool
@@ -25,17 +24,15 @@ from exchange_formats.results import MODEL_FILE
 from exchange_formats.shards import split_shards
 from gateway.cuts import Cut, open_inputs, read_runs, resolve_cut
 from gateway.evaluation_attempts import Attempt, WithheldError
+from gateway.memory import read_memory_limit
 from gateway.outcomes import was_tried
 from gateway.reference_statistics import add_statistics
 from gateway.warning_log import record_warnings
-from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
+from scoring.engine import evaluate_shard
 from scoring.evaluations import Evaluation, combine_shards
 from scoring.library import Models
 from scoring.model import PUBLIC_CREDIT_DOMAINS
 from scoring.resolution import SEMANTICS, ResolvedModel, resolve
-
-#: How much memory scoring may take before it spills to disk, for example ``6GB``.
-MEMORY_VARIABLE: Final = "XINQIAO_MEMORY_LIMIT"
 
 
 class Engine(Protocol):
@@ -251,7 +248,7 @@ class InProcess:
 
     def __call__(self, resolved: ResolvedModel, lake: Lake, cut: Cut, as_of: date, output: Path) -> Evaluation:
         """Score every subject; see ``scoring.engine.evaluate``."""
-        limit = self.memory_limit or os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
+        limit = self.memory_limit or read_memory_limit()
         inputs = open_inputs(lake, cut)
         results = []
         for shard in split_shards(self.shards):

@@ -6,12 +6,10 @@ and shards and live scoring agree with batch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 
@@ -24,12 +22,10 @@ from exchange_formats.periods import cycle_start
 from exchange_formats.results import STATISTICS
 from exchange_formats.shards import WHOLE
 from gateway.cuts import Cut, define_statistics, open_inputs
+from gateway.memory import read_memory_limit
 from scoring.artefacts import join_files, write_shard_file
-from scoring.engine import DEFAULT_MEMORY_LIMIT
 from scoring.resolution import SEMANTICS, ResolvedModel
 from scoring.statistics import compute_statistics
-
-_MEMORY_VARIABLE: Final = "XINQIAO_MEMORY_LIMIT"
 
 
 def add_statistics(
@@ -71,8 +67,7 @@ def recompute_statistics(lake: Lake, resolved: ResolvedModel, manifest: Statisti
 
 
 def _compute(lake: Lake, resolved: ResolvedModel, heads: Mapping[str, tuple[str, ...]], day: date) -> pa.Table:
-    limit = os.environ.get(_MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
-    return compute_statistics(resolved, open_inputs(lake, Cut(heads)), day, memory_limit=limit)
+    return compute_statistics(resolved, open_inputs(lake, Cut(heads)), day, memory_limit=read_memory_limit())
 
 
 def _commit(

@@ -7,7 +7,6 @@ that ``evaluate_domain`` makes: the same name, the same rows.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +23,6 @@ from exchange_formats.manifests import LackingInput, RunManifest
 from exchange_formats.shards import Shard, ShardResult, split_shards
 from gateway.cuts import Cut, open_inputs
 from gateway.evaluation import (
-    MEMORY_VARIABLE,
     RunReference,
     Task,
     commit_run,
@@ -33,8 +31,9 @@ from gateway.evaluation import (
     refer,
 )
 from gateway.evaluation_attempts import Attempt
+from gateway.memory import read_memory_limit
 from gateway.warning_log import record_warnings
-from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate_shard
+from scoring.engine import evaluate_shard
 from scoring.evaluations import combine_shards
 from scoring.library import Models
 from scoring.resolution import ResolvedModel
@@ -97,7 +96,7 @@ def score_shard(domain: str, run_id: str, shard: Shard, *, lake: Lake, spool: Pa
     if lake.store.exists(done):
         return
     task = _read_task(lake, domain, run_id)
-    limit = os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
+    limit = read_memory_limit()
     with Spool(spool, f"score-{domain}-{shard.index}") as folder:
         inputs = open_inputs(lake, task.cut)
         result = evaluate_shard(task.resolved, inputs, task.as_of, folder, shard, memory_limit=limit)

@@ -7,7 +7,6 @@ speak of now.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -27,15 +26,14 @@ from exchange_formats.shards import WHOLE
 from exchange_formats.warning_events import EVENTS, STANDING
 from gateway.artefacts import open_artefact
 from gateway.locks import work_alone
+from gateway.memory import read_memory_limit
 from gateway.runs import find_run, read_model
 from scoring.artefacts import join_files, write_shard_file
-from scoring.engine import DEFAULT_MEMORY_LIMIT
 from scoring.resolution import ResolvedModel
 from scoring.warning_log import EarlierGrades, LogInputs, fold_events, record_events, window_start
 from scoring.warning_tables import WarningTable
 
 _SCHEMAS: Final = {"events": EVENTS, "standing": STANDING}
-_MEMORY_VARIABLE: Final = "XINQIAO_MEMORY_LIMIT"
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def read_standing(lake: Lake, log: WarningLog, folder: Path) -> pads.Dataset | p
     tail = [open_entry(lake, entry, "events") for entry in log.since(settled)]
     if not tail:
         return STANDING.empty_table() if standing is None else standing
-    return fold_events(standing, tail, folder, memory_limit=_memory_limit())
+    return fold_events(standing, tail, folder, memory_limit=read_memory_limit())
 
 
 def open_entry(lake: Lake, entry: WarningManifest, name: str) -> pads.Dataset:
@@ -225,7 +223,7 @@ def _compute(lake: Lake, run: RunManifest, log: WarningLog, folder: Path) -> War
         cycles=open_grades(_cycles(resolved, run, earlier)),
         numbers=numbers,
     )
-    recorded = record_events(resolved, inputs, run.as_of, folder, memory_limit=_memory_limit())
+    recorded = record_events(resolved, inputs, run.as_of, folder, memory_limit=read_memory_limit())
     return WarningManifest(
         parents=log.heads,
         sequence=log.next_sequence,
@@ -296,7 +294,3 @@ def _prefix(entry: WarningManifest) -> str:
         return warned_run_prefix(entry.domain, entry.run_id, derive_id(*entry.parents)[:16])
     digest = entry.artefacts[0].files[0].sha256
     return warned_answer_prefix(entry.domain, derive_id(digest, *entry.parents))
-
-
-def _memory_limit() -> str:
-    return os.environ.get(_MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT

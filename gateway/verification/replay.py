@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,11 +21,12 @@ from exchange_formats.row_digests import digest_rows
 from exchange_formats.subjects import mask_identity
 from gateway.artefacts import fetch_artefact
 from gateway.cuts import Cut, open_inputs
-from gateway.evaluation import MEMORY_VARIABLE, Task
+from gateway.evaluation import Task
+from gateway.memory import read_memory_limit
 from gateway.reference_statistics import recompute_statistics
 from gateway.verification.findings import Finding, Replay, inconsistent, unreadable
 from gateway.warning_log import recompute_entry
-from scoring.engine import DEFAULT_MEMORY_LIMIT, evaluate
+from scoring.engine import evaluate
 from scoring.evaluations import Evaluation
 from scoring.resolution import SEMANTICS, ResolvedModel, read_resolved
 
@@ -51,7 +51,7 @@ def replay_run(lake: Lake, run: RunManifest, spool: Path) -> tuple[Replay, list[
     except PurgedError as error:
         found = [one for artefact in run.artefacts for one in _check_stored(lake, run, artefact)]
         return Replay(run.run_id, run.domain, run.as_of, purged=error.message), found
-    limit = os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY_LIMIT
+    limit = read_memory_limit()
     with Spool(spool, f"verify-{run.domain}") as folder:
         evaluation = evaluate(resolved, inputs, run.as_of, folder, memory_limit=limit)
         found = [*_check_name(run, resolved, cut), *_check_counts(run, evaluation)]
