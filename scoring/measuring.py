@@ -105,11 +105,18 @@ def _points(claimant: Claimant) -> Row:
 
 
 def _compared(plan: Plan, claimant: Claimant) -> exp.Query:
-    """Subjects whose own value is above their group's statistic: the points once, no record by itself."""
+    """Subjects whose own value is above their group's statistic: the points once, no record by itself.
+
+    Who is N all the same has no score to take them from: a statistic may count what is no evidence yet, a complaint
+    on the day it was filed.
+    """
+    rated = "SELECT subject_ref FROM active UNION ALL SELECT subject_ref FROM public_credit"
+    if plan.resolved.model.minimum_records == 0:
+        rated = "SELECT subject_ref FROM subjects"
     per = claimant.part.worth.per if isinstance(claimant.part, Indicator) else None
     return fill(
         "SELECT subject_ref, $target AS target, records, value, $raw AS raw, CAST(0 AS INTEGER) AS objected "
-        "FROM exceeding WHERE statistic = $statistic AND NOT $reported",
+        f"FROM exceeding WHERE statistic = $statistic AND NOT $reported AND subject_ref IN ({rated})",
         target=exp.cast(exp.Literal.number(claimant.number), "INTEGER"),
         raw=integer(centi(per) * 10**4 if per is not None else 0),
         statistic=text(claimant.above or ""),
