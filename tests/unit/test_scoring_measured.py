@@ -225,6 +225,16 @@ def test_indicator_holds_once_only_where_the_own_value_is_above_the_group_s(tmp_
     assert found[reference(9)].grade.not_collected == ()
 
 
+def test_nothing_is_taken_for_being_above_when_the_subject_is_not_evaluated(tmp_path: Path) -> None:
+    # The statistic counts from the day a complaint was filed; found true on no day, it is no evidence yet.
+    complaints = [row for number in range(10) for row in _complaints(number, number, 10 - number)]
+    inputs = _province([row | {"substantiated_on": None} for row in complaints])
+    inputs[REFERENCE_STATISTICS] = pa.Table.from_pylist(_statistics(COMPARING, inputs), schema=STATISTICS)
+    strict = COMPARING.model_copy(update={"minimum_records": 1})
+    found = read_outcomes(run(strict, inputs, tmp_path))[reference(9)]
+    assert (found.grade.grade, found.score, found.grade.reasons, found.findings.evidence) == ("N", None, (), ())
+
+
 @pytest.mark.semantics("3.30")
 def test_shards_agree_with_the_whole_when_a_model_compares_with_statistics(tmp_path: Path) -> None:
     complaints = [row for number in range(10) for row in _complaints(number, number, 10 - number)]
