@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Final
 
 from connectors.lake import Lake
@@ -76,7 +77,9 @@ def open_session(master: str, settings: Mapping[str, str] | None = None) -> Iter
     # Workers that are started from here run the same Python with the same packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(master).appName("xinqiao score").config("spark.ui.enabled", "false")
-    for name, value in ({**(settings or {}), **SESSION}).items():
+    # Nothing is kept in tables; Spark makes the folder all the same, in the working directory unless told where.
+    warehouse = {"spark.sql.warehouse.dir": str(Path(gettempdir(), "xinqiao-spark-warehouse"))}
+    for name, value in {**warehouse, **(settings or {}), **SESSION}.items():
         builder = builder.config(name, value)
     running = SparkSession.getActiveSession()
     if running is not None:
