@@ -20,12 +20,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
+from statistics import linear_regression
 from typing import Final
 
 import duckdb
 import pyarrow.dataset as pads
+from pydantic import TypeAdapter
 
 from connectors.lake import Lake
+from exchange_formats.shards import Shard, split_shards
 from gateway.evaluation import choose_day, evaluate_domain
 from gateway.simulators.province import land_province
 from gateway.simulators.universe import draw_universe
@@ -142,10 +145,8 @@ def choose_shards(subjects: int) -> int:
 
 def fit_exponent(points: Iterable[tuple[float, float]]) -> float:
     """The slope of the least-squares line through the logarithms."""
-    logs = [(math.log(size), math.log(seconds)) for size, seconds in points]
-    mean_x, mean_y = (sum(values) / len(logs) for values in zip(*logs, strict=True))
-    over = sum((x - mean_x) * (y - mean_y) for x, y in logs)
-    return over / sum((x - mean_x) ** 2 for x, _ in logs)
+    sizes, seconds = zip(*points, strict=True)
+    return linear_regression([math.log(size) for size in sizes], [math.log(took) for took in seconds]).slope
 
 
 @contextmanager
@@ -163,9 +164,7 @@ def _measure_apart(what: str, folder: Path, subjects: int) -> Scored:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     sys.stderr.write(answer.stdout)
-    said = json.loads(answer.stdout)
-    parts = {name: Spent(**said.pop(name)) for name in ("whole", "grades_alone", "handwritten")}
-    return Scored(**said, **parts)
+    return TypeAdapter(Scored).validate_json(answer.stdout)
 
 
 def _measure(what: str, folder: Path, subjects: int) -> Scored:
@@ -192,7 +191,7 @@ def _measure(what: str, folder: Path, subjects: int) -> Scored:
     scored = Scored(subjects, count_records(subjects), peak_megabytes(), whole)
     if what == "whole":
         return scored
-    compiled, ours = _grade_compiled(resolved, inputs, folder)
+    compiled, ours = _grade_compiled(resolved, inputs, folder, choose_shards(subjects))
     by_hand, theirs = _grade_by_hand(inputs, folder)
     if ours != theirs:
         raise AssertionError("the handwritten query gives other rows")
@@ -200,24 +199,30 @@ def _measure(what: str, folder: Path, subjects: int) -> Scored:
 
 
 def _grade_compiled(
-    resolved: ResolvedModel, inputs: Mapping[str, pads.Dataset], folder: Path
+    resolved: ResolvedModel, inputs: Mapping[str, pads.Dataset], folder: Path, shards: int
 ) -> tuple[Spent, list[tuple[object, ...]]]:
-    """The steps that ``grades`` needs for these columns, then the columns."""
-    program = compile_model(resolved, AS_OF, inputs.keys())
+    """The steps that ``grades`` needs for these columns, then the columns; one shard after the other."""
     query = (
         "SELECT subject_ref, subject_name, city_code, CASE WHEN NOT unscored THEN CAST(CAST(centi AS DECIMAL(18, 0)) "
         "* 0.01 AS DECIMAL(6, 2)) END AS score, computed_grade, grade FROM graded ORDER BY subject_ref"
     )
-    with _open(folder) as connection:
-        for source, name in program.inputs.items():
-            connection.register(name, inputs[source])
 
-        def run() -> None:
+    def grade(shard: Shard) -> None:
+        program = compile_model(resolved, AS_OF, inputs.keys(), shard)
+        with _open(folder) as connection:
+            for source, name in program.inputs.items():
+                connection.register(name, inputs[source])
             for step in _steps_to(program, "graded"):
                 connection.execute(step.statement())
-            _write(connection, query, folder / "compiled.parquet")
+            _write(connection, query, folder / f"compiled-{shard.index}.parquet")
 
-        return _spend(run), _summarise(connection, folder / "compiled.parquet")
+    def grade_all() -> None:
+        for shard in split_shards(shards):
+            grade(shard)
+
+    spent = _spend(grade_all)
+    with _open(folder) as connection:
+        return spent, _summarise(connection, folder / "compiled-*.parquet")
 
 
 def _grade_by_hand(inputs: Mapping[str, pads.Dataset], folder: Path) -> tuple[Spent, list[tuple[object, ...]]]:
