@@ -167,7 +167,7 @@ def test_condition_and_rule_are_said_in_words_when_no_schema_can_check_them() ->
 def text_conditions() -> st.SearchStrategy[str]:
     column = st.sampled_from(["kind", "level"])
     word = st.sampled_from(WORDS)
-    pattern = st.sampled_from(["%f%", "a.b", "a_b", "100%", "警%", "%", "_ine", r"a\.b", "(fine", "[f]ine"])
+    pattern = st.sampled_from(["%f%", "a.b", "a_b", "100%", "警%", "%", "_ine", "(fine", "[f]ine"])
     return st.one_of(
         st.builds("{} {} '{}'".format, column, st.sampled_from(["=", "<>"]), word),
         st.builds("'{}' {} {}".format, word, st.sampled_from(["=", "<>"]), column),

@@ -18,7 +18,7 @@ from connectors.json_lines import open_json_lines
 from connectors.lake import Lake
 from connectors.rabbit.consumer import Delivery, PoisonMessageError
 from exchange_formats.errors import FatalError
-from exchange_formats.messages import CONTENT_TYPE, OutgoingMessage
+from exchange_formats.messages import CLEARED, CONTENT_TYPE, EVALUATED, RAISED, OutgoingMessage
 from exchange_formats.messages.feedback import FEEDBACK_REPORTED
 from exchange_formats.messages.records import RECORD_CORRECTED, RECORD_WITHDRAWN
 from exchange_formats.messages.registry import MESSAGES
@@ -115,7 +115,9 @@ def test_file_is_empty_again_when_its_only_line_is_half(target: Path, messages: 
 def test_lower_sequence_of_a_subject_is_left_out_when_it_comes_late(
     target: Path, messages: list[OutgoingMessage]
 ) -> None:
-    raised, first, cleared, second = messages
+    kinds = [json.loads(message.body)["type"] for message in messages]
+    raised, cleared = (messages[kinds.index(kind)] for kind in (RAISED, CLEARED))
+    first, second = (message for message, kind in zip(messages, kinds, strict=True) if kind == EVALUATED)
     with opened(target) as sink:
         sink.take(delivery(second))
         sink.take(delivery(first))
